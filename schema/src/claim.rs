@@ -1,0 +1,216 @@
+//! A claim: "store path P has NAR hash H, NAR size N and references R", and the exact bytes that
+//! its signers sign.
+//!
+//! Source of the Nix spelling: Nix `src/libstore/path-info.cc`, `ValidPathInfo::fingerprint`.
+
+use std::num::NonZeroU64;
+
+use thiserror::Error;
+
+use crate::base32;
+use crate::hash::{ClaimId, HashError, NarHash};
+use crate::store_path::{BaseName, StorePath, StorePathError};
+
+/// The most references one claim may name.
+pub const MAX_REFERENCES: usize = 8192;
+
+/// Why a text or a set of fields is not a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ClaimError {
+    /// Not five fields between semicolons, the first of them `1`.
+    #[error("not a fingerprint: 1;<store path>;<NAR hash>;<NAR size>;<references> is needed")]
+    Shape,
+    /// The store path or a reference is malformed or in another store.
+    #[error("{what}: {source}")]
+    Path {
+        /// Which of them.
+        what: &'static str,
+        /// What is wrong with it.
+        source: StorePathError,
+    },
+    /// The NAR hash is malformed or in another spelling.
+    #[error("NAR hash: {0}")]
+    Hash(#[from] HashError),
+    /// The size is zero, or not a plain decimal number.
+    #[error("the NAR size must be a decimal number above 0 without leading zeros")]
+    Size,
+    /// Too many references.
+    #[error("{0} references; at most {MAX_REFERENCES} are allowed")]
+    TooManyReferences(usize),
+    /// The same reference twice.
+    #[error("reference {0} is named twice")]
+    DuplicateReference(BaseName),
+    /// The fields are right, but the text is not how they are spelled.
+    #[error("not the canonical spelling of its own fields")]
+    NonCanonical,
+}
+
+/// What a signer says of a store path. Two claims are equal when their signed bytes are.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Claim {
+    path: StorePath,
+    nar_hash: NarHash,
+    nar_size: NonZeroU64,
+    references: Vec<BaseName>,
+}
+
+impl Claim {
+    /// Makes the claim; `references` may come in any order, but none twice.
+    ///
+    /// # Errors
+    /// A size of zero, too many references, or a repeated one.
+    pub fn new(
+        path: StorePath,
+        nar_hash: NarHash,
+        nar_size: u64,
+        mut references: Vec<BaseName>,
+    ) -> Result<Self, ClaimError> {
+        let nar_size = NonZeroU64::new(nar_size).ok_or(ClaimError::Size)?;
+        if references.len() > MAX_REFERENCES {
+            return Err(ClaimError::TooManyReferences(references.len()));
+        }
+        references.sort_unstable();
+        if let Some(pair) = references.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(ClaimError::DuplicateReference(pair[0].clone()));
+        }
+        Ok(Self { path, nar_hash, nar_size, references })
+    }
+
+    /// Reads the signed bytes back; they must be the only spelling of what they say.
+    ///
+    /// # Errors
+    /// Anything that no signer of a valid claim would have signed.
+    pub fn parse(signed: &[u8]) -> Result<Self, ClaimError> {
+        let text = std::str::from_utf8(signed).map_err(|_| ClaimError::Shape)?;
+        let fields: Vec<&str> = text.split(';').collect();
+        let &["1", path, hash, size, references] = fields.as_slice() else {
+            return Err(ClaimError::Shape);
+        };
+        let path: StorePath =
+            path.parse().map_err(|source| ClaimError::Path { what: "store path", source })?;
+        let references = parse_references(&path, references)?;
+        let claim = Self::new(path, hash.parse()?, parse_size(size)?, references)?;
+        if claim.signed_bytes().as_bytes() == signed {
+            Ok(claim)
+        } else {
+            Err(ClaimError::NonCanonical)
+        }
+    }
+
+    /// The bytes a signer signs. Nothing wraps or pre-hashes them.
+    #[must_use]
+    pub fn signed_bytes(&self) -> String {
+        let dir = self.path.dir().as_str();
+        let reference_len = |r: &BaseName| dir.len() + r.as_str().len() + 2;
+        let references: usize = self.references.iter().map(reference_len).sum();
+        let mut out = String::with_capacity(dir.len() + 400 + references);
+        out.push_str("1;");
+        out.push_str(dir);
+        out.push('/');
+        out.push_str(self.path.base().as_str());
+        out.push_str(";sha256:");
+        base32::encode_to(self.nar_hash.as_bytes(), &mut out);
+        out.push(';');
+        out.push_str(&self.nar_size.to_string());
+        out.push(';');
+        for (at, reference) in self.references.iter().enumerate() {
+            if at > 0 {
+                out.push(',');
+            }
+            out.push_str(dir);
+            out.push('/');
+            out.push_str(reference.as_str());
+        }
+        out
+    }
+
+    /// The claim's identity: the hash of its signed bytes.
+    #[must_use]
+    pub fn id(&self) -> ClaimId {
+        ClaimId::of(self.signed_bytes().as_bytes())
+    }
+
+    /// The store path spoken of.
+    #[must_use]
+    pub fn path(&self) -> &StorePath {
+        &self.path
+    }
+
+    /// The NAR it is said to have.
+    #[must_use]
+    pub fn nar_hash(&self) -> NarHash {
+        self.nar_hash
+    }
+
+    /// The size of that NAR, uncompressed, in bytes.
+    #[must_use]
+    pub fn nar_size(&self) -> u64 {
+        self.nar_size.get()
+    }
+
+    /// The paths it refers to, sorted, itself included where it does.
+    #[must_use]
+    pub fn references(&self) -> &[BaseName] {
+        &self.references
+    }
+}
+
+/// Reads a size as fingerprints and narinfos spell it.
+pub(crate) fn parse_size(text: &str) -> Result<u64, ClaimError> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    if plain { text.parse().map_err(|_| ClaimError::Size) } else { Err(ClaimError::Size) }
+}
+
+fn parse_references(path: &StorePath, text: &str) -> Result<Vec<BaseName>, ClaimError> {
+    if text.is_empty() {
+        return Ok(Vec::new());
+    }
+    let parse = |reference| {
+        StorePath::parse_in(path.dir(), reference)
+            .map(|path| path.base().clone())
+            .map_err(|source| ClaimError::Path { what: "reference", source })
+    };
+    text.split(',').map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
+    const PATH: &str = "/nix/store/7h7qgvs4kgzsn8a6rb273saxyqh4jxlz-hello-2.12";
+    const REFERENCE: &str = "/nix/store/3n58xw4373jp0ljirf06d8077j15pc4j-glibc-2.37-8";
+
+    #[test]
+    fn the_fingerprint_is_spelled_as_nix_does() {
+        let text = format!("1;{PATH};{HASH};226560;{REFERENCE},{PATH}");
+        let claim = Claim::parse(text.as_bytes()).unwrap();
+        assert_eq!(claim.references().len(), 2);
+        assert_eq!(claim.signed_bytes(), text);
+        assert_eq!(claim.id(), ClaimId::of(text.as_bytes()));
+        let alone = format!("1;{PATH};{HASH};112;");
+        assert_eq!(Claim::parse(alone.as_bytes()).unwrap().signed_bytes(), alone);
+    }
+
+    #[test]
+    fn there_is_one_spelling() {
+        let hex = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        for text in [
+            format!("2;{PATH};{HASH};112;"),
+            format!("1;{PATH};{HASH};112"),
+            format!("1;{PATH};{HASH};112;;"),
+            format!("1;{PATH};{HASH};0;"),
+            format!("1;{PATH};{HASH};0112;"),
+            format!("1;{PATH};{HASH};+112;"),
+            format!("1;{PATH};{HASH};99999999999999999999;"),
+            format!("1;{PATH};{hex};112;"),
+            format!("1;{PATH};{HASH};112;{PATH},{REFERENCE}"),
+            format!("1;{PATH};{HASH};112;{PATH},{PATH}"),
+            format!("1;{PATH};{HASH};112;,{PATH}"),
+            format!("1;{PATH};{HASH};112;/gnu{}", &REFERENCE[4..]),
+            format!("1;{PATH};{HASH};112;\n"),
+        ] {
+            assert!(Claim::parse(text.as_bytes()).is_err(), "{text}");
+        }
+    }
+}

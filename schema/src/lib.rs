@@ -1,0 +1,25 @@
+//! Formats and pure rules of a narpool: what a store path, a claim, a signature or a ledger
+//! entry *is*, and how each is spelled on the wire.
+//!
+//! Nothing here does I/O, reads a clock or knows of HTTP. Every type is made by parsing, and a
+//! value that exists is well formed: no later stage needs to look twice.
+#![deny(missing_docs)]
+
+pub mod api;
+pub mod attestation;
+pub mod base32;
+pub mod cache_info;
+pub mod claim;
+pub mod compression;
+pub mod content_address;
+pub mod debug_info;
+pub mod enrolment;
+pub mod hash;
+pub mod key;
+pub mod listing;
+pub mod nar_batch;
+pub mod narinfo;
+pub mod realisation;
+pub mod signature;
+pub mod store_path;
+mod wire_text;
