@@ -1,0 +1,97 @@
+//! Narinfos are never stored: each is put together on request from what was claimed of a path,
+//! who stands behind it, and what the view asks for. Pure functions, no clock, no I/O.
+
+mod choice;
+mod realisation;
+pub mod report;
+pub mod view;
+
+use schema::api::{Refused, RefusedCode};
+use schema::hash::KeyId;
+use schema::narinfo::Delivery;
+use schema::narinfo::nix;
+use schema::store_path::HashPart;
+
+use crate::blobs::nar_name;
+use crate::index::{ClaimRecord, FileRecord, PathRecord};
+use crate::ledger::signers::Signers;
+use choice::{Saying, choose};
+pub use realisation::realisation;
+use view::Panel;
+
+/// The narinfo that a view shows for a path, or why it shows none.
+///
+/// # Errors
+/// The reason, for the body of a 404.
+pub fn narinfo(
+    hash_part: &HashPart,
+    record: Option<&PathRecord>,
+    panel: &Panel,
+    signers: &Signers,
+) -> Result<String, Refused> {
+    let (claim, file) = shown(hash_part, record, panel)?;
+    Ok(print(claim, file, signers))
+}
+
+/// The claim that a view shows for a path, and the file of its NAR.
+///
+/// # Errors
+/// As [`narinfo`].
+pub fn shown<'r>(
+    hash_part: &HashPart,
+    record: Option<&'r PathRecord>,
+    panel: &Panel,
+) -> Result<(&'r ClaimRecord, FileRecord), Refused> {
+    let record = record.filter(|record| !record.claims.is_empty());
+    let record = record.ok_or_else(|| never_seen(hash_part))?;
+    let path = record.claims[0].claim.path();
+    let claim = choose(path, &record.claims, panel)?;
+    let file = claim.file.ok_or_else(|| no_nar(claim))?;
+    Ok((claim, file))
+}
+
+fn print(record: &ClaimRecord, file: FileRecord, signers: &Signers) -> String {
+    let claim = &record.claim;
+    let delivery = Delivery {
+        url: nar_name(&claim.nar_hash(), file.compression),
+        compression: file.compression,
+        file_hash: Some(file.file_hash),
+        file_size: Some(file.file_size),
+    };
+    let signatures = record.attestations.iter().filter_map(|attestation| {
+        signers.by_id(&attestation.key_id).map(|signer| (signer.key.name(), &attestation.signature))
+    });
+    nix::print(
+        claim,
+        &delivery,
+        (record.deriver.as_ref(), record.content_address.as_ref()),
+        signatures,
+    )
+}
+
+impl Saying for ClaimRecord {
+    fn words(&self) -> impl Iterator<Item = (KeyId, u64)> {
+        self.attestations.iter().map(|word| (word.key_id, word.index))
+    }
+
+    fn is_here(&self) -> bool {
+        self.file.is_some()
+    }
+}
+
+fn never_seen(hash_part: &HashPart) -> Refused {
+    let detail = format!("nobody has attested a path with the hash part {hash_part} here");
+    Refused { code: RefusedCode::NeverSeen, detail }
+}
+
+fn no_nar(claim: &ClaimRecord) -> Refused {
+    let detail = format!(
+        "{} is attested with the NAR {}, but that NAR was never uploaded",
+        claim.claim.path(),
+        claim.claim.nar_hash()
+    );
+    Refused { code: RefusedCode::NoNar, detail }
+}
+
+#[cfg(test)]
+mod tests;

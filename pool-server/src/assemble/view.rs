@@ -1,0 +1,87 @@
+//! Views: whose word a narinfo must have before it is shown under an address.
+
+use schema::api::{Refused, RefusedCode};
+use schema::hash::KeyId;
+use schema::key::KeyName;
+
+use crate::ledger::signers::Signers;
+
+/// A view as an address names it. Nothing of it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum View {
+    /// The operator's, at the root.
+    Default,
+    /// `k` of these signers, chosen by whoever asks.
+    Signers {
+        /// How many must agree; 1 to the number of names.
+        k: usize,
+        /// Each once.
+        names: Vec<KeyName>,
+    },
+    /// A builder's own: it sees what it has pushed, and nothing else.
+    As(KeyName),
+}
+
+/// What the operator's view asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DefaultView {
+    /// How many must agree.
+    pub k: usize,
+    /// Who counts; everybody who is enrolled, when there is nobody here.
+    pub names: Vec<KeyName>,
+}
+
+/// The signers who count in a view, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Panel {
+    members: Option<Vec<KeyId>>,
+    choice: Choice,
+}
+
+/// How a panel chooses between claims.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Choice {
+    AtLeast(usize),
+    LatestOf(KeyId),
+}
+
+impl Panel {
+    /// Who counts in `view`.
+    ///
+    /// # Errors
+    /// A signer whom nobody enrolled.
+    pub fn of(view: &View, default: &DefaultView, signers: &Signers) -> Result<Self, Refused> {
+        let (k, names) = match view {
+            View::Default if default.names.is_empty() => {
+                return Ok(Self { members: None, choice: Choice::AtLeast(default.k) });
+            }
+            View::Default => (default.k, &default.names),
+            View::Signers { k, names } => (*k, names),
+            View::As(name) => {
+                let id = id_of(name, signers)?;
+                return Ok(Self { members: Some(vec![id]), choice: Choice::LatestOf(id) });
+            }
+        };
+        let members = names.iter().map(|name| id_of(name, signers)).collect::<Result<_, _>>()?;
+        Ok(Self { members: Some(members), choice: Choice::AtLeast(k) })
+    }
+
+    pub(super) fn choice(&self) -> Choice {
+        self.choice
+    }
+
+    pub(super) fn counts(&self, signer: &KeyId) -> bool {
+        self.members.as_ref().is_none_or(|members| members.contains(signer))
+    }
+
+    pub(super) fn is_open(&self) -> bool {
+        self.members.is_none()
+    }
+}
+
+fn id_of(name: &KeyName, signers: &Signers) -> Result<KeyId, Refused> {
+    signers.named(name).map(|signer| signer.key.id()).ok_or_else(|| Refused {
+        code: RefusedCode::UnknownSigner,
+        detail: format!("no signer called {name} is enrolled here"),
+    })
+}

@@ -1,0 +1,218 @@
+//! What an operator may set: one table of keys, from which the fields of [`Config`], the keys of
+//! the file, the environment's variables, the flags, `--help` and the manual are all made.
+//!
+//! Later wins: default, file, environment, flag.
+
+mod settings;
+mod value;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use schema::key::KeyName;
+use schema::store_path::StoreDir;
+use thiserror::Error;
+
+pub use settings::Settings;
+use value::{Form, Kind};
+pub use value::{LogFormat, parse_span};
+
+/// What the names of the environment's variables begin with.
+pub const VARIABLE_PREFIX: &str = "NARPOOL_";
+
+/// One line of the table: `field: Type = Kind("default")`, where a default `=other-key` means
+/// whatever that key has.
+macro_rules! keys {
+    ($($(#[doc = $doc:literal])+ $field:ident: $type:ty = $kind:ident($default:literal),)+) => {
+        /// How this pool is set up. Every field is an operator's key, with dashes for underscores.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Config {
+            $($(#[doc = $doc])+ pub $field: $type,)+
+        }
+
+        /// Every key there is.
+        pub static KEYS: LazyLock<Vec<Key>> = LazyLock::new(|| vec![
+            $(Key {
+                name: stringify!($field).replace('_', "-"),
+                holder: value::$kind::HOLDER,
+                default: $default,
+                help: concat!($($doc),+).trim_ascii(),
+                form: value::$kind::FORM,
+                normal: |text| value::$kind::parse(text).map(|it| value::$kind::print(&it)),
+            },)+
+        ]);
+
+        impl Config {
+            /// `text` gives each key's value.
+            fn read<'a>(text: impl Fn(&str) -> &'a str) -> Result<Self, Invalid> {
+                let config = Self {
+                    $($field: value::$kind::parse(text(&stringify!($field).replace('_', "-")))
+                        .map_err(|why| Invalid::at(stringify!($field), why))?,)+
+                };
+                config.check()?;
+                Ok(config)
+            }
+        }
+    };
+}
+
+keys! {
+    /// Directory that holds everything the pool keeps.
+    data: PathBuf = Directory("./narpool-data"),
+    /// Address to listen on. Port 0 lets the kernel choose; the choice is printed and written to
+    /// `address` in the data directory. A socket handed over by systemd goes before it.
+    listen: SocketAddr = Address("127.0.0.1:8484"),
+    /// Certificate chain, PEM. With it the pool speaks TLS only; SIGHUP reads it again.
+    tls_cert: Option<PathBuf> = OptionalFile(""),
+    /// The certificate's private key, PEM.
+    tls_key: Option<PathBuf> = OptionalFile(""),
+    /// Store directory that the pool serves.
+    store_dir: StoreDir = Store("/nix/store"),
+    /// Priority that clients are told: lower is asked first, cache.nixos.org has 40.
+    priority: u32 = Number("30"),
+    /// Reading needs a token with the scope `read`.
+    private: bool = Flag("false"),
+    /// Anybody who proves possession of a key may enrol it as a signer.
+    open_enrolment: bool = Flag("false"),
+    /// Signers whom the default view shows; none means every enrolled signer.
+    view_signers: Vec<KeyName> = Names(""),
+    /// How many of those signers must agree before the default view shows a path.
+    view_k: NonZeroUsize = Count("1"),
+    /// How long clients may cache a narinfo.
+    narinfo_max_age: Duration = Span("1m"),
+    /// How long clients may cache that there is no narinfo.
+    missing_max_age: Duration = Span("10s"),
+    /// Refuse uploads that claim references which their NAR does not contain, or leave out some
+    /// that it does contain.
+    strict_references: bool = Flag("false"),
+    /// Largest NAR, uncompressed.
+    max_nar_size: u64 = Size("64GiB"),
+    /// Largest upload of a NAR, as sent.
+    max_upload_size: u64 = Size("=max-nar-size"),
+    /// Largest build log, as sent.
+    max_log_size: u64 = Size("64MiB"),
+    /// Largest listing of a NAR that is kept.
+    max_listing_size: u64 = Size("8MiB"),
+    /// Memory that decompressing one upload may take: bounds zstd's window and xz's dictionary.
+    max_decoder_memory: u64 = Size("256MiB"),
+    /// Uploads at once; more wait for their turn.
+    max_uploads: NonZeroUsize = Count("64"),
+    /// Connections at once; more wait to be accepted.
+    max_connections: NonZeroUsize = Count("4096"),
+    /// How long a connection may take to send a request's header, and stay idle between requests.
+    header_timeout: Duration = Timeout("1m"),
+    /// How long a body may pause, in either direction, before its connection is closed.
+    body_idle_timeout: Duration = Timeout("1m"),
+    /// How long a request other than an upload or a download may take.
+    request_timeout: Duration = Timeout("1m"),
+    /// How long requests in flight are waited for when the pool is told to stop.
+    drain_timeout: Duration = Span("30s"),
+    /// What to log: a level (error, warn, info, debug, trace), or directives of the `tracing`
+    /// crate such as `info,pool_server::ingest=debug`.
+    log_level: String = LogFilter("info"),
+    /// How to log, to standard error: `text` or `json`.
+    log_format: LogFormat = LogFormatName("text"),
+}
+
+impl Config {
+    /// Where the certificate chain and its key are, when the pool is to speak TLS.
+    #[must_use]
+    pub fn tls(&self) -> Option<(&Path, &Path)> {
+        self.tls_cert.as_deref().zip(self.tls_key.as_deref())
+    }
+
+    /// What no single key can check.
+    fn check(&self) -> Result<(), Invalid> {
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            let absent = if self.tls_cert.is_some() { "tls_key" } else { "tls_cert" };
+            return Err(Invalid::at(absent, "missing: TLS needs a certificate and its key".into()));
+        }
+        let signers = self.view_signers.len();
+        if signers > 0 && self.view_k.get() > signers {
+            let why = format!("{} of {signers} signers can never agree", self.view_k);
+            return Err(Invalid::at("view_k", why));
+        }
+        Ok(())
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Settings::default().config().unwrap_or_else(|_| unreachable!("a test reads the defaults"))
+    }
+}
+
+/// What is to be known of a key.
+#[derive(Debug)]
+pub struct Key {
+    /// As in the file and, after two dashes, on the command line.
+    pub name: String,
+    /// What stands for a value in usage texts.
+    pub holder: &'static str,
+    /// One or more sentences.
+    pub help: &'static str,
+    default: &'static str,
+    form: Form,
+    /// Checks a value, and spells it as we would.
+    normal: fn(&str) -> Result<String, String>,
+}
+
+impl Key {
+    /// The environment's variable.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{VARIABLE_PREFIX}{}", self.name.to_uppercase().replace('-', "_"))
+    }
+
+    /// The default, for people.
+    #[must_use]
+    pub fn default_text(&self) -> String {
+        match self.default.strip_prefix('=') {
+            Some(other) => format!("that of {other}"),
+            None if self.default.is_empty() => "none".to_owned(),
+            None => self.default.to_owned(),
+        }
+    }
+
+    /// Whether the flag may stand without a value, meaning `true`.
+    #[must_use]
+    pub fn is_flag(&self) -> bool {
+        self.form == Form::Flag
+    }
+}
+
+/// Every key as a table in Markdown, for the manual.
+#[must_use]
+pub fn manual() -> String {
+    let mut out = String::from("| key | default | meaning |\n|---|---|---|\n");
+    for key in KEYS.iter() {
+        let default = match key.default_text() {
+            text if key.default.is_empty() || key.default.starts_with('=') => text,
+            text => format!("`{text}`"),
+        };
+        out += &format!("| `{}` = {} | {default} | {} |\n", key.name, key.holder, key.help);
+    }
+    out
+}
+
+/// A setting that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{}{what}{}", place.as_ref().map(|it| format!("{it}: ")).unwrap_or_default(),
+    hint.as_ref().map(|it| format!("\nhint: {it}")).unwrap_or_default())]
+pub struct Invalid {
+    /// File, line and column; variable; or flag. Absent when no single place is to blame.
+    pub place: Option<String>,
+    /// What is wrong there.
+    pub what: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+impl Invalid {
+    fn at(field: &str, why: String) -> Self {
+        Self { place: Some(field.replace('_', "-")), what: why, hint: None }
+    }
+}

@@ -1,0 +1,105 @@
+//! HTTP: every route on one screen. A handler extracts, makes one call of the pool, and renders.
+
+mod attestations;
+mod batch;
+mod body;
+mod debug_info;
+mod error;
+mod grant;
+mod logs;
+mod narinfos;
+mod nars;
+mod observe;
+mod params;
+mod paths;
+mod range;
+mod realisations;
+mod signers;
+mod status;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{any, get};
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::pool::Pool;
+
+/// What every handler is given.
+type Shared = Arc<Pool>;
+
+/// Everything the pool answers.
+pub fn router(pool: Arc<Pool>) -> Router {
+    let (api, _) = api().split_for_parts();
+    let observed = |name| from_fn_with_state(pool.metrics.route(name), observe::observe);
+    let cache = cache(&pool);
+    Router::new()
+        .merge(cache.clone())
+        .nest("/signers/{k}/{names}", cache.clone())
+        .nest("/as/{signer}", cache)
+        .merge(api.layer(observed("/api/v1")))
+        .route("/api/v1/openapi.json", get(status::openapi))
+        .route("/healthz", get(status::health))
+        .route("/readyz", get(status::ready))
+        .route("/metrics", get(status::metrics))
+        .fallback(status::no_such_route)
+        .method_not_allowed_fallback(status::wrong_method)
+        // Each handler bounds its own body; some take gigabytes.
+        .layer(DefaultBodyLimit::disable())
+        .with_state(pool)
+}
+
+/// The document that describes `/api/v1`.
+#[must_use]
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    api().split_for_parts().1
+}
+
+/// What a package manager asks under the address of each view.
+fn cache(pool: &Pool) -> Router<Shared> {
+    let observed = |name| from_fn_with_state(pool.metrics.route(name), observe::observe);
+    Router::new()
+        .route("/nix-cache-info", get(narinfos::cache_info).layer(observed("/nix-cache-info")))
+        .route("/{file}", get(narinfos::read).put(narinfos::put).layer(observed("/{hash}.narinfo")))
+        .route("/nar/{file}", get(nars::read).put(nars::put).layer(observed("/nar/{file}")))
+        .route(
+            "/log/{derivation}",
+            get(logs::read).put(logs::put).layer(observed("/log/{derivation}")),
+        )
+        .route(
+            "/debuginfo/{file}",
+            get(debug_info::read).put(debug_info::put).layer(observed("/debuginfo/{file}")),
+        )
+        .route(
+            "/realisations/{file}",
+            get(realisations::read).put(realisations::put).layer(observed("/realisations/{file}")),
+        )
+        .route("/get-narinfos-v1", any(batch::narinfos).layer(observed("/get-narinfos-v1")))
+}
+
+fn api() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(status::info))
+        .routes(routes!(nars::missing))
+        .routes(routes!(nars::upload_batch))
+        .routes(routes!(nars::report, nars::upload))
+        .routes(routes!(attestations::attest))
+        .routes(routes!(signers::list, signers::enrol))
+        .routes(routes!(paths::report))
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "narpool",
+        description = "A content-addressed NAR pool with external, multi-party signatures."
+    ),
+    // Lines of `get-narinfos-v1`, which is no part of `/api/v1`.
+    components(schemas(schema::api::BatchLine))
+)]
+struct Description;

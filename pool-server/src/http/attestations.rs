@@ -1,0 +1,34 @@
+//! `/api/v1/attestations`.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::State;
+use schema::api::{AttestRequest, AttestResponse, MAX_ATTESTATIONS, Problem};
+
+use super::Shared;
+use super::body::read_json;
+use super::error::ApiFailure;
+use super::grant::MayAttest;
+use crate::rejected::Rejected;
+
+/// The longest request, in bytes.
+const MAX_BODY: usize = 128 << 20;
+
+/// Hands in attestations: all are taken, or none.
+#[utoipa::path(post, path = "/api/v1/attestations", tag = "attestations", request_body = AttestRequest,
+    responses((status = 200, body = AttestResponse), (status = 422, body = Problem)))]
+pub(super) async fn attest(
+    State(pool): State<Shared>,
+    _: MayAttest,
+    body: Body,
+) -> Result<Json<AttestResponse>, ApiFailure> {
+    let request: AttestRequest = read_json(body, MAX_BODY, &pool.config).await?;
+    if request.attestations.len() > MAX_ATTESTATIONS {
+        let detail = format!(
+            "{} attestations; at most {MAX_ATTESTATIONS} are allowed",
+            request.attestations.len()
+        );
+        return Err(Rejected::too_large("too_many_attestations", detail).into());
+    }
+    Ok(Json(AttestResponse { logged: pool.attest(request.attestations).await? }))
+}

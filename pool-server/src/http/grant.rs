@@ -1,0 +1,82 @@
+//! Who asks: extractors that let a request in only with the scope it needs.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+
+use super::error::EitherFailure;
+use crate::auth::{Grant, Scope};
+use crate::ledger::sequencer::unix_time;
+use crate::pool::Pool;
+
+/// May read: anybody, unless the pool is private.
+pub(super) struct MayRead;
+/// May upload NARs and logs.
+pub(super) struct MayUpload;
+/// May hand in attestations.
+pub(super) struct MayAttest;
+/// May do what admins do; or may not, which the handler looks at.
+pub(super) struct Asker {
+    pub(super) is_admin: bool,
+}
+
+impl FromRequestParts<Arc<Pool>> for MayRead {
+    type Rejection = EitherFailure;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        pool: &Arc<Pool>,
+    ) -> Result<Self, EitherFailure> {
+        if pool.config.private {
+            demand(parts, pool, Scope::Read)?;
+        }
+        Ok(Self)
+    }
+}
+
+impl FromRequestParts<Arc<Pool>> for MayUpload {
+    type Rejection = EitherFailure;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        pool: &Arc<Pool>,
+    ) -> Result<Self, EitherFailure> {
+        demand(parts, pool, Scope::Upload)?;
+        Ok(Self)
+    }
+}
+
+impl FromRequestParts<Arc<Pool>> for MayAttest {
+    type Rejection = EitherFailure;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        pool: &Arc<Pool>,
+    ) -> Result<Self, EitherFailure> {
+        demand(parts, pool, Scope::Attest)?;
+        Ok(Self)
+    }
+}
+
+impl FromRequestParts<Arc<Pool>> for Asker {
+    type Rejection = EitherFailure;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        pool: &Arc<Pool>,
+    ) -> Result<Self, EitherFailure> {
+        let is_admin = grant(parts, pool)?.require(Scope::Admin).is_ok();
+        Ok(Self { is_admin })
+    }
+}
+
+fn demand(parts: &Parts, pool: &Pool, scope: Scope) -> Result<(), EitherFailure> {
+    let granted = grant(parts, pool)?.require(scope);
+    granted.map_err(|rejected| EitherFailure::at(&parts.uri, rejected))
+}
+
+fn grant(parts: &Parts, pool: &Pool) -> Result<Grant, EitherFailure> {
+    let grant = pool.tokens.authenticate(&parts.headers, unix_time());
+    grant.map_err(|failure| EitherFailure::at(&parts.uri, failure))
+}

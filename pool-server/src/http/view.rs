@@ -1,0 +1,73 @@
+//! Which view an address names, parsed before a handler sees it.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::request::Parts;
+use schema::key::KeyName;
+
+use super::error::CacheFailure;
+use crate::assemble::view::View;
+use crate::pool::Pool;
+use crate::rejected::Rejected;
+
+/// The most signers an address may name.
+const MAX_NAMES: usize = 64;
+
+/// The view in the address, and its last part.
+pub(super) struct Address {
+    pub(super) view: View,
+    pub(super) file: String,
+}
+
+impl FromRequestParts<Arc<Pool>> for Address {
+    type Rejection = CacheFailure;
+
+    async fn from_request_parts(parts: &mut Parts, pool: &Arc<Pool>) -> Result<Self, CacheFailure> {
+        let params = RawPathParams::from_request_parts(parts, pool)
+            .await
+            .map_err(|error| malformed(error.to_string()))?;
+        let (mut k, mut names, mut signer, mut file) = (None, None, None, "");
+        for (key, value) in &params {
+            match key {
+                "k" => k = Some(value),
+                "names" => names = Some(value),
+                "signer" => signer = Some(value),
+                _ => file = value,
+            }
+        }
+        let view = match (k, names, signer) {
+            (Some(k), Some(names), None) => signers(k, names)?,
+            (None, None, Some(signer)) => View::As(name(signer)?),
+            _ => View::Default,
+        };
+        Ok(Self { view, file: file.to_owned() })
+    }
+}
+
+fn signers(k: &str, names: &str) -> Result<View, Rejected> {
+    let names = names.split(',').map(name).collect::<Result<Vec<KeyName>, _>>()?;
+    if names.len() > MAX_NAMES {
+        return Err(malformed(format!(
+            "{} signers are named; at most {MAX_NAMES} are allowed",
+            names.len()
+        )));
+    }
+    if let Some(at) = (1..names.len()).find(|at| names[..*at].contains(&names[*at])) {
+        return Err(malformed(format!("the signer {} is named twice", names[at])));
+    }
+    let plain = !k.starts_with(['0', '+']);
+    match k.parse() {
+        Ok(k) if plain && k <= names.len() => Ok(View::Signers { k, names }),
+        _ => Err(malformed(format!("{k} of {} signers can never agree", names.len()))),
+    }
+}
+
+fn name(text: &str) -> Result<KeyName, Rejected> {
+    text.parse().map_err(|error| malformed(format!("{error}")))
+}
+
+fn malformed(detail: String) -> Rejected {
+    Rejected::not_found("view_malformed", detail)
+        .hint("views are /signers/<k>/<name>,<name>,…/ and /as/<signer>/")
+}

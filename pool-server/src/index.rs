@@ -1,0 +1,127 @@
+//! What the pool remembers, and the questions it asks of that.
+//!
+//! The index is derived: ledger entries, claims and blobs are the truth, and it could be rebuilt
+//! from them. Each question is a method of [`Index`] named after it; each change goes through a
+//! [`Batch`], which is taken whole or not at all.
+
+mod families;
+mod record;
+mod rocks;
+mod side_documents;
+
+use schema::attestation::Verified;
+use schema::claim::Claim;
+use schema::compression::Compression;
+use schema::content_address::ContentAddress;
+use schema::hash::{ClaimId, FileHash, KeyId};
+use schema::signature::Signature;
+use schema::store_path::{BaseName, HashPart};
+
+pub use rocks::{Batch, Index};
+pub use side_documents::{DebugInfoRecord, RealisationRecord, SignatureRecord, VariantRecord};
+
+/// All that is known of one store path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PathRecord {
+    /// What was claimed of it, the oldest claim first.
+    pub claims: Vec<ClaimRecord>,
+}
+
+/// One claim, who stands behind it, and the file of its NAR.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimRecord {
+    /// The claim.
+    pub claim: Claim,
+    /// Unsigned; the first that a submitter named.
+    pub deriver: Option<BaseName>,
+    /// Unsigned, but the path follows from it.
+    pub content_address: Option<ContentAddress>,
+    /// Where the NAR lies, once it does.
+    pub file: Option<FileRecord>,
+    /// Who signed, in the order of the ledger.
+    pub attestations: Vec<AttestationRecord>,
+}
+
+impl ClaimRecord {
+    /// A claim that nobody stands behind yet.
+    #[must_use]
+    pub fn new(claim: Claim) -> Self {
+        Self { claim, deriver: None, content_address: None, file: None, attestations: Vec::new() }
+    }
+
+    /// Whether this signer stands behind it.
+    #[must_use]
+    pub fn signed_by(&self, key_id: &KeyId) -> bool {
+        self.attestations.iter().any(|attestation| attestation.key_id == *key_id)
+    }
+}
+
+/// The file that holds a NAR. Its name follows from the NAR's hash and the compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileRecord {
+    /// Of the file.
+    pub compression: Compression,
+    /// Of the file.
+    pub file_hash: FileHash,
+    /// Of the file, in bytes.
+    pub file_size: u64,
+}
+
+/// One signer's word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AttestationRecord {
+    /// Who.
+    pub key_id: KeyId,
+    /// Index in the ledger.
+    pub index: u64,
+    /// POSIX seconds.
+    pub logged_at: u64,
+    /// Over the claim.
+    pub signature: Signature,
+}
+
+/// A NAR the pool keeps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlobRecord {
+    /// Its uncompressed size in bytes.
+    pub nar_size: u64,
+    /// The file it lies in.
+    pub file: FileRecord,
+    /// POSIX seconds.
+    pub stored_at: u64,
+    /// Hash parts of store paths that the NAR seems to hold.
+    pub candidates: Candidates,
+}
+
+/// Hash parts that a scan of a NAR met.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Candidates {
+    /// Sorted, each once.
+    pub hash_parts: Vec<HashPart>,
+    /// There were more than are kept.
+    pub truncated: bool,
+}
+
+impl Candidates {
+    /// Whether the scan met this hash part.
+    #[must_use]
+    pub fn contains(&self, hash_part: &HashPart) -> bool {
+        self.hash_parts.binary_search(hash_part).is_ok()
+    }
+}
+
+/// By what the ledger tells whether it has an attestation already. The kind of narinfo is not
+/// part of it: the signed bytes, and so their hash, tell the kinds apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LoggedKey {
+    claim: ClaimId,
+    key_id: KeyId,
+}
+
+impl LoggedKey {
+    /// Of an attestation.
+    #[must_use]
+    pub fn of(attestation: &Verified) -> Self {
+        Self { claim: attestation.claim_id(), key_id: attestation.key_id() }
+    }
+}

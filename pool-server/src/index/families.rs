@@ -1,0 +1,107 @@
+//! The column families, in one table.
+
+use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, Options};
+
+/// A column family: its name, and how it is read.
+pub(super) struct Family {
+    pub(super) name: &'static str,
+    /// Mostly asked for keys that may not be there: a Bloom filter pays.
+    point_reads: bool,
+    /// Text that zstd shrinks well; hashes and signatures do not shrink.
+    compress: bool,
+}
+
+/// HashPart (20) -> `PathRecord`.
+pub(super) const PATHS: Family = Family { name: "paths", point_reads: true, compress: true };
+/// NarHash (32) -> `BlobRecord`.
+pub(super) const BLOBS: Family = Family { name: "blobs", point_reads: true, compress: false };
+/// FileHash (32) -> NarHash: every file that was ever uploaded for a NAR.
+pub(super) const ALIASES: Family = Family { name: "aliases", point_reads: true, compress: false };
+/// NarHash (32) -> the JSON of its listing.
+pub(super) const LISTINGS: Family = Family { name: "listings", point_reads: true, compress: true };
+/// NarHash (32) ‖ HashPart (20) -> nothing: which paths are said to have a NAR.
+pub(super) const NAR_PATHS: Family =
+    Family { name: "nar_paths", point_reads: false, compress: false };
+/// ClaimId (32) -> the signed bytes.
+pub(super) const CLAIMS: Family = Family { name: "claims", point_reads: true, compress: true };
+/// Index (u64, big-endian) -> the 210 bytes of the entry.
+pub(super) const ENTRIES: Family = Family { name: "entries", point_reads: false, compress: false };
+/// ClaimId (32) ‖ KeyId (32) -> index (u64, big-endian) of the entry.
+pub(super) const LOGGED: Family = Family { name: "logged", point_reads: true, compress: false };
+/// Index (u64, big-endian) -> the canonical JSON of a key event.
+pub(super) const KEY_EVENTS: Family =
+    Family { name: "key_events", point_reads: false, compress: false };
+/// Name of a blob's file -> nothing: files that are being put in place.
+pub(super) const PENDING: Family = Family { name: "pending", point_reads: false, compress: false };
+
+/// Build id (hex) -> `DebugInfoRecord`.
+pub(super) const DEBUG_INFO: Family =
+    Family { name: "debuginfo", point_reads: true, compress: true };
+/// Id of a derivation's output (text) -> `RealisationRecord`.
+pub(super) const REALISATIONS: Family =
+    Family { name: "realisations", point_reads: true, compress: true };
+
+pub(super) const ALL: [&Family; 12] = [
+    &PATHS,
+    &BLOBS,
+    &ALIASES,
+    &LISTINGS,
+    &NAR_PATHS,
+    &CLAIMS,
+    &ENTRIES,
+    &LOGGED,
+    &KEY_EVENTS,
+    &PENDING,
+    &DEBUG_INFO,
+    &REALISATIONS,
+];
+
+/// Memory for blocks of all families together, in bytes.
+const BLOCK_CACHE: usize = 32 << 20;
+/// Memory for unwritten changes of all families together, in bytes.
+const WRITE_BUFFERS: usize = 32 << 20;
+/// The write-ahead log is cut at this size, in bytes, so that a start replays little.
+const MAX_WAL: u64 = 64 << 20;
+
+pub(super) fn database_options() -> Options {
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.create_missing_column_families(true);
+    options.set_db_write_buffer_size(WRITE_BUFFERS);
+    options.set_max_total_wal_size(MAX_WAL);
+    options.set_max_background_jobs(2);
+    options.set_keep_log_file_num(2);
+    options.set_max_log_file_size(1 << 20);
+    options.set_max_open_files(512);
+    options
+}
+
+pub(super) fn descriptors() -> Vec<ColumnFamilyDescriptor> {
+    let cache = Cache::new_lru_cache(BLOCK_CACHE);
+    ALL.iter()
+        .map(|family| ColumnFamilyDescriptor::new(family.name, family.options(&cache)))
+        .collect()
+}
+
+impl Family {
+    fn options(&self, cache: &Cache) -> Options {
+        let mut blocks = BlockBasedOptions::default();
+        blocks.set_block_cache(cache);
+        // Index and filter blocks of a large pool must not grow outside the cache.
+        blocks.set_cache_index_and_filter_blocks(true);
+        blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        blocks.set_format_version(6);
+        if self.point_reads {
+            blocks.set_ribbon_filter(10.0);
+        }
+        let mut options = Options::default();
+        options.set_block_based_table_factory(&blocks);
+        options.set_compression_type(if self.compress {
+            DBCompressionType::Zstd
+        } else {
+            DBCompressionType::None
+        });
+        options.set_write_buffer_size(WRITE_BUFFERS / 4);
+        options
+    }
+}

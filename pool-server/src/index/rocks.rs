@@ -1,0 +1,346 @@
+//! The index in RocksDB.
+
+mod side_documents;
+
+use std::path::Path;
+
+use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, WriteBatch, WriteOptions};
+
+use schema::attestation::{ENTRY_LEN, Entry};
+use schema::claim::Claim;
+use schema::hash::{ClaimId, FileHash, NarHash};
+use schema::store_path::HashPart;
+
+use super::families::{self, Family};
+use super::record;
+use super::{BlobRecord, LoggedKey, PathRecord};
+use crate::rejected::Error;
+
+/// The index of one pool. Only one process has it open.
+pub struct Index {
+    database: DB,
+}
+
+impl Index {
+    /// Opens the index in `dir`, making it when there is none.
+    ///
+    /// # Errors
+    /// When another process has it open, or it cannot be read or written.
+    pub fn open(dir: &Path) -> Result<Self, Error> {
+        let options = families::database_options();
+        let database = DB::open_cf_descriptors(&options, dir, families::descriptors())
+            .map_err(|error| open_error(dir, &error))?;
+        Ok(Self { database })
+    }
+
+    /// What is known of the path with this hash part? One point read.
+    ///
+    /// # Errors
+    /// When the database fails or is damaged; so for every question.
+    pub fn path(&self, hash_part: &HashPart) -> Result<Option<PathRecord>, Error> {
+        self.read(&families::PATHS, hash_part.as_bytes(), record::read_path)
+    }
+
+    /// Which of these hash parts belong to paths that are known? In the order asked.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn known_paths(&self, hash_parts: &[HashPart]) -> Result<Vec<HashPart>, Error> {
+        let known = self.present(&families::PATHS, hash_parts.iter().map(HashPart::as_bytes))?;
+        Ok(hash_parts
+            .iter()
+            .zip(known)
+            .filter_map(|(part, known)| known.then_some(*part))
+            .collect())
+    }
+
+    /// What is known of this NAR?
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn blob(&self, nar_hash: &NarHash) -> Result<Option<BlobRecord>, Error> {
+        self.read(&families::BLOBS, nar_hash.as_bytes(), record::read_blob)
+    }
+
+    /// Which of these NARs are not here? In the order asked.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn missing_blobs(&self, nar_hashes: &[NarHash]) -> Result<Vec<NarHash>, Error> {
+        let known = self.present(&families::BLOBS, nar_hashes.iter().map(NarHash::as_bytes))?;
+        Ok(nar_hashes
+            .iter()
+            .zip(known)
+            .filter_map(|(hash, known)| (!known).then_some(*hash))
+            .collect())
+    }
+
+    /// Which NAR did this file hold, when somebody uploaded it?
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn alias(&self, file_hash: &FileHash) -> Result<Option<NarHash>, Error> {
+        self.read(&families::ALIASES, file_hash.as_bytes(), record::read_hash)
+    }
+
+    /// The JSON of a NAR's listing, if one was made.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn listing(&self, nar_hash: &NarHash) -> Result<Option<Vec<u8>>, Error> {
+        self.read(&families::LISTINGS, nar_hash.as_bytes(), |bytes| Ok(bytes.to_vec()))
+    }
+
+    /// Which paths are said to have this NAR? At most `limit` of them.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn paths_of_nar(&self, nar_hash: &NarHash, limit: usize) -> Result<Vec<HashPart>, Error> {
+        let from = IteratorMode::From(nar_hash.as_bytes(), Direction::Forward);
+        let rows = self.database.iterator_cf(self.family(&families::NAR_PATHS)?, from);
+        let mut paths = Vec::new();
+        for row in rows.take(limit) {
+            let (key, _) = row.map_err(failed)?;
+            let Some(hash_part) = key.strip_prefix(nar_hash.as_bytes()) else { break };
+            let hash_part = hash_part.try_into().map_err(|_| damaged("nar_paths"))?;
+            paths.push(HashPart::from_bytes(hash_part));
+        }
+        Ok(paths)
+    }
+
+    /// The exact bytes that signers of this claim sign.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn claim(&self, claim: &ClaimId) -> Result<Option<Vec<u8>>, Error> {
+        self.read(&families::CLAIMS, claim.as_bytes(), |bytes| Ok(bytes.to_vec()))
+    }
+
+    /// Where in the ledger does this attestation stand, if it does?
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn logged(&self, key: &LoggedKey) -> Result<Option<u64>, Error> {
+        self.read(&families::LOGGED, &logged_key(key), record::read_index)
+    }
+
+    /// The entry at `index` of the ledger.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn entry(&self, index: u64) -> Result<Option<Entry>, Error> {
+        self.read(&families::ENTRIES, &index.to_be_bytes(), |bytes| {
+            Entry::parse(bytes)
+                .map_err(|error| Error::Damaged(format!("ledger entry {index}: {error}")))
+        })
+    }
+
+    /// How many entries the ledger has.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn ledger_size(&self) -> Result<u64, Error> {
+        self.next_number(&families::ENTRIES)
+    }
+
+    /// How many key events there were.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn key_event_count(&self) -> Result<u64, Error> {
+        self.next_number(&families::KEY_EVENTS)
+    }
+
+    /// Every key event, the oldest first.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn key_events(&self) -> Result<Vec<Vec<u8>>, Error> {
+        let rows =
+            self.database.iterator_cf(self.family(&families::KEY_EVENTS)?, IteratorMode::Start);
+        rows.map(|row| row.map(|(_, event)| event.into_vec()).map_err(failed)).collect()
+    }
+
+    /// Remembers that a file is about to be put in place. A crash of this process keeps the note;
+    /// a crash of the machine may lose it, and then a stray file stays that nothing refers to.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn note_pending(&self, file: &str) -> Result<(), Error> {
+        self.database.put_cf(self.family(&families::PENDING)?, file, []).map_err(failed)
+    }
+
+    /// The files that were about to be put in place when the pool was last stopped.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn pending(&self) -> Result<Vec<String>, Error> {
+        let rows = self.database.iterator_cf(self.family(&families::PENDING)?, IteratorMode::Start);
+        rows.map(|row| {
+            let (key, _) = row.map_err(failed)?;
+            String::from_utf8(key.into_vec()).map_err(|_| damaged("pending"))
+        })
+        .collect()
+    }
+
+    /// An empty set of changes.
+    #[must_use]
+    pub fn batch(&self) -> Batch<'_> {
+        Batch { index: self, writes: WriteBatch::default() }
+    }
+
+    fn read<T>(
+        &self,
+        family: &Family,
+        key: &[u8],
+        parse: impl FnOnce(&[u8]) -> Result<T, Error>,
+    ) -> Result<Option<T>, Error> {
+        let value = self.database.get_pinned_cf(self.family(family)?, key).map_err(failed)?;
+        value.map(|bytes| parse(&bytes)).transpose()
+    }
+
+    fn present<'k, const N: usize>(
+        &self,
+        family: &Family,
+        keys: impl Iterator<Item = &'k [u8; N]>,
+    ) -> Result<Vec<bool>, Error> {
+        let values = self.database.batched_multi_get_cf(self.family(family)?, keys, false);
+        values.into_iter().map(|value| value.map(|value| value.is_some()).map_err(failed)).collect()
+    }
+
+    fn next_number(&self, family: &Family) -> Result<u64, Error> {
+        let mut last = self.database.iterator_cf(self.family(family)?, IteratorMode::End);
+        match last.next() {
+            Some(row) => record::read_index(&row.map_err(failed)?.0).map(|number| number + 1),
+            None => Ok(0),
+        }
+    }
+
+    fn family(&self, family: &Family) -> Result<&ColumnFamily, Error> {
+        self.database.cf_handle(family.name).ok_or_else(|| damaged(family.name))
+    }
+}
+
+/// Changes that are taken together.
+pub struct Batch<'i> {
+    index: &'i Index,
+    writes: WriteBatch,
+}
+
+impl Batch<'_> {
+    /// Replaces what is known of a path.
+    ///
+    /// # Errors
+    /// When the database lacks the family; so for every change.
+    pub fn put_path(&mut self, hash_part: &HashPart, record: &PathRecord) -> Result<(), Error> {
+        self.put(&families::PATHS, hash_part.as_bytes(), &record::write_path(record))
+    }
+
+    /// Replaces what is known of a NAR.
+    ///
+    /// # Errors
+    /// As [`put_path`](Self::put_path).
+    pub fn put_blob(&mut self, nar_hash: &NarHash, record: &BlobRecord) -> Result<(), Error> {
+        self.put(&families::BLOBS, nar_hash.as_bytes(), &record::write_blob(record))
+    }
+
+    /// Remembers which NAR a file held.
+    ///
+    /// # Errors
+    /// As [`put_path`](Self::put_path).
+    pub fn put_alias(&mut self, file_hash: &FileHash, nar_hash: &NarHash) -> Result<(), Error> {
+        self.put(&families::ALIASES, file_hash.as_bytes(), nar_hash.as_bytes())
+    }
+
+    /// Keeps a NAR's listing.
+    ///
+    /// # Errors
+    /// As [`put_path`](Self::put_path).
+    pub fn put_listing(&mut self, nar_hash: &NarHash, json: &[u8]) -> Result<(), Error> {
+        self.put(&families::LISTINGS, nar_hash.as_bytes(), json)
+    }
+
+    /// Keeps a claim, and that its path is said to have its NAR.
+    ///
+    /// # Errors
+    /// As [`put_path`](Self::put_path).
+    pub fn put_claim(&mut self, id: &ClaimId, claim: &Claim) -> Result<(), Error> {
+        self.put(&families::CLAIMS, id.as_bytes(), claim.signed_bytes().as_bytes())?;
+        let mut key = claim.nar_hash().as_bytes().to_vec();
+        key.extend_from_slice(claim.path().base().hash_part().as_bytes());
+        self.put(&families::NAR_PATHS, &key, &[])
+    }
+
+    /// Appends an entry to the ledger; `index` is the ledger's size before.
+    ///
+    /// # Errors
+    /// As [`put_path`](Self::put_path).
+    pub fn put_entry(
+        &mut self,
+        index: u64,
+        entry: &[u8; ENTRY_LEN],
+        key: &LoggedKey,
+    ) -> Result<(), Error> {
+        self.put(&families::ENTRIES, &index.to_be_bytes(), entry)?;
+        self.put(&families::LOGGED, &logged_key(key), &index.to_be_bytes())
+    }
+
+    /// Appends a key event.
+    ///
+    /// # Errors
+    /// As [`put_path`](Self::put_path).
+    pub fn put_key_event(&mut self, index: u64, json: &[u8]) -> Result<(), Error> {
+        self.put(&families::KEY_EVENTS, &index.to_be_bytes(), json)
+    }
+
+    /// Forgets that a file was about to be put in place.
+    ///
+    /// # Errors
+    /// As [`put_path`](Self::put_path).
+    pub fn clear_pending(&mut self, file: &str) -> Result<(), Error> {
+        self.writes.delete_cf(self.index.family(&families::PENDING)?, file);
+        Ok(())
+    }
+
+    /// Makes the changes and waits until they would survive a crash of the machine.
+    ///
+    /// # Errors
+    /// When they could not be written; then none was made.
+    pub fn commit(self) -> Result<(), Error> {
+        let mut durable = WriteOptions::default();
+        durable.set_sync(true);
+        self.index.database.write_opt(self.writes, &durable).map_err(failed)
+    }
+
+    fn put(&mut self, family: &Family, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.writes.put_cf(self.index.family(family)?, key, value);
+        Ok(())
+    }
+}
+
+fn logged_key(key: &LoggedKey) -> [u8; 64] {
+    let mut out = [0; 64];
+    out[..32].copy_from_slice(key.claim.as_bytes());
+    out[32..].copy_from_slice(key.key_id.as_bytes());
+    out
+}
+
+fn failed(error: rocksdb::Error) -> Error {
+    Error::Index(error.into_string())
+}
+
+fn damaged(family: &str) -> Error {
+    Error::Damaged(format!("the column family {family} of the index does not read"))
+}
+
+fn open_error(dir: &Path, error: &rocksdb::Error) -> Error {
+    let hint = if error.kind() == rocksdb::ErrorKind::IOError && error.as_ref().contains("lock") {
+        "another pool-server works in this data directory; stop it, or choose another with --data"
+    } else {
+        "see that the directory is whole and that this user may read and write it"
+    };
+    Error::Setup {
+        detail: format!("the index in {} does not open: {error}", dir.display()),
+        hint: hint.to_owned(),
+    }
+}

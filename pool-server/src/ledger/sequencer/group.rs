@@ -1,0 +1,232 @@
+//! One group of changes: each sees the ones before it, and all are written together.
+
+mod side_documents;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+
+use schema::hash::{ClaimId, NarHash};
+use schema::key::{PublicKey, SecretKey};
+use schema::store_path::HashPart;
+
+use super::Standing;
+use crate::index::{
+    AttestationRecord, Batch, BlobRecord, ClaimRecord, FileRecord, Index, LoggedKey, PathRecord,
+};
+use crate::ledger::key_event::{KeyEvent, SignedEvent};
+use crate::ledger::signers::Signers;
+use crate::ledger::{Kept, Vouched};
+use crate::rejected::{Error, Failure, Rejected};
+use side_documents::SideDocuments;
+
+/// The most different things one signer may claim of one path: a builder that is not
+/// deterministic differs a few times, a flood does not end.
+pub(super) const MAX_CLAIMS_PER_SIGNER: usize = 16;
+
+/// How many paths are told of a NAR that arrives after their claims.
+const MAX_WAITING_PATHS: usize = 100_000;
+
+pub(super) struct Group<'i> {
+    index: &'i Index,
+    key: &'i SecretKey,
+    batch: Batch<'i>,
+    signers: &'i Signers,
+    enrolled: Option<Signers>,
+    size: u64,
+    now: u64,
+    paths: HashMap<HashPart, PathRecord>,
+    blobs: HashMap<NarHash, BlobRecord>,
+    logged: HashMap<LoggedKey, u64>,
+    claimed: HashMap<NarHash, Vec<HashPart>>,
+    key_events: u64,
+    side: SideDocuments,
+}
+
+impl<'i> Group<'i> {
+    pub(super) fn new(
+        index: &'i Index,
+        key: &'i SecretKey,
+        signers: &'i Signers,
+        size: u64,
+        now: u64,
+    ) -> Self {
+        Self {
+            index,
+            key,
+            batch: index.batch(),
+            signers,
+            enrolled: None,
+            size,
+            now,
+            paths: HashMap::new(),
+            blobs: HashMap::new(),
+            logged: HashMap::new(),
+            claimed: HashMap::new(),
+            key_events: 0,
+            side: SideDocuments::default(),
+        }
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// The table of signers after this group, if it changes.
+    pub(super) fn enrolled(&mut self) -> Option<Signers> {
+        self.enrolled.take()
+    }
+
+    pub(super) fn attest(&mut self, vouched: Vec<Vouched>) -> Result<Vec<Standing>, Failure> {
+        vouched.into_iter().map(|vouched| self.attest_one(vouched)).collect()
+    }
+
+    fn attest_one(&mut self, vouched: Vouched) -> Result<Standing, Failure> {
+        let key = LoggedKey::of(&vouched.attestation);
+        if let Some(index) = self.standing(&key)? {
+            return Ok(Standing { index, new: false });
+        }
+        let index = self.size;
+        self.record(&vouched, index)?;
+        let entry = vouched.attestation.entry(self.now).to_bytes();
+        self.batch.put_entry(index, &entry, &key)?;
+        self.logged.insert(key, index);
+        self.size += 1;
+        Ok(Standing { index, new: true })
+    }
+
+    fn standing(&self, key: &LoggedKey) -> Result<Option<u64>, Error> {
+        match self.logged.get(key) {
+            Some(index) => Ok(Some(*index)),
+            None => self.index.logged(key),
+        }
+    }
+
+    fn record(&mut self, vouched: &Vouched, index: u64) -> Result<(), Failure> {
+        let attestation = &vouched.attestation;
+        let claim = attestation.claim();
+        let file = self.blob(&claim.nar_hash())?.map(|blob| blob.file);
+        let hash_part = claim.path().base().hash_part();
+        let logged_at = self.now;
+        let path = self.path(hash_part)?;
+        refuse_flood(path, vouched)?;
+        let new = !path.claims.iter().any(|record| record.claim == *claim);
+        if new {
+            path.claims.push(ClaimRecord { file, ..ClaimRecord::new(claim.clone()) });
+        }
+        let record = path.claims.iter_mut().find(|record| record.claim == *claim);
+        if let Some(record) = record {
+            record.deriver = record.deriver.take().or_else(|| vouched.deriver.clone());
+            let address = record.content_address.take();
+            record.content_address = address.or_else(|| vouched.content_address.clone());
+            record.attestations.push(AttestationRecord {
+                key_id: attestation.key_id(),
+                index,
+                logged_at,
+                signature: *attestation.signature(),
+            });
+        }
+        if new {
+            self.add_claim(attestation.claim_id(), vouched, hash_part)?;
+        }
+        Ok(())
+    }
+
+    fn add_claim(
+        &mut self,
+        id: ClaimId,
+        vouched: &Vouched,
+        hash_part: HashPart,
+    ) -> Result<(), Error> {
+        let claim = vouched.attestation.claim();
+        self.claimed.entry(claim.nar_hash()).or_default().push(hash_part);
+        self.batch.put_claim(&id, claim)
+    }
+
+    pub(super) fn keep(&mut self, kept: Vec<Kept>) -> Result<Vec<FileRecord>, Failure> {
+        kept.into_iter().map(|kept| self.keep_one(kept)).collect()
+    }
+
+    fn keep_one(&mut self, kept: Kept) -> Result<FileRecord, Failure> {
+        let nar_hash = kept.nar_hash;
+        self.batch.put_alias(&kept.record.file.file_hash, &nar_hash)?;
+        self.side.arrived(kept.record.file.file_hash);
+        if let Some(known) = self.blob(&nar_hash)? {
+            return Ok(known.file);
+        }
+        let file = kept.record.file;
+        self.batch.put_blob(&nar_hash, &kept.record)?;
+        if let Some(listing) = &kept.listing {
+            self.batch.put_listing(&nar_hash, listing)?;
+        }
+        self.batch.clear_pending(&kept.name())?;
+        self.blobs.insert(nar_hash, kept.record);
+        self.tell_waiting_paths(&nar_hash, file)?;
+        Ok(file)
+    }
+
+    /// Claims may come before their NAR: now they have one.
+    fn tell_waiting_paths(&mut self, nar_hash: &NarHash, file: FileRecord) -> Result<(), Error> {
+        let mut waiting = self.index.paths_of_nar(nar_hash, MAX_WAITING_PATHS)?;
+        waiting.extend(self.claimed.get(nar_hash).into_iter().flatten());
+        for hash_part in waiting {
+            let path = self.path(hash_part)?;
+            for record in
+                path.claims.iter_mut().filter(|record| record.claim.nar_hash() == *nar_hash)
+            {
+                record.file = Some(file);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn enrol(&mut self, key: PublicKey) -> Result<u64, Failure> {
+        let signers = self.enrolled.as_ref().unwrap_or(self.signers);
+        if let Some(signer) = signers.find(&key)? {
+            return Ok(signer.enrolled_at);
+        }
+        let event = KeyEvent::Enrol { at: self.now, key };
+        let mut table = signers.clone();
+        table.apply(&event)?;
+        let json = SignedEvent::sign(event, self.key).to_json();
+        let number = self.index.key_event_count()? + self.key_events;
+        self.batch.put_key_event(number, &json)?;
+        self.key_events += 1;
+        self.enrolled = Some(table);
+        Ok(self.now)
+    }
+
+    pub(super) fn commit(mut self) -> Result<(), Error> {
+        for (hash_part, record) in &self.paths {
+            self.batch.put_path(hash_part, record)?;
+        }
+        self.side.put(&mut self.batch)?;
+        self.batch.commit()
+    }
+
+    fn blob(&self, nar_hash: &NarHash) -> Result<Option<BlobRecord>, Error> {
+        match self.blobs.get(nar_hash) {
+            Some(record) => Ok(Some(record.clone())),
+            None => self.index.blob(nar_hash),
+        }
+    }
+
+    fn path(&mut self, hash_part: HashPart) -> Result<&mut PathRecord, Error> {
+        Ok(match self.paths.entry(hash_part) {
+            Slot::Occupied(slot) => slot.into_mut(),
+            Slot::Vacant(slot) => slot.insert(self.index.path(&hash_part)?.unwrap_or_default()),
+        })
+    }
+}
+
+fn refuse_flood(path: &PathRecord, vouched: &Vouched) -> Result<(), Rejected> {
+    let signer = vouched.attestation.key_id();
+    let claims = path.claims.iter().filter(|record| record.signed_by(&signer)).count();
+    if claims < MAX_CLAIMS_PER_SIGNER {
+        return Ok(());
+    }
+    let store_path = vouched.attestation.claim().path();
+    Err(Rejected::conflict(
+        "too_many_claims",
+        format!("this signer already claims {claims} different things of {store_path}"),
+    ))
+}

@@ -1,0 +1,17 @@
+//! A narpool server: keeps NARs, and the attestations of whoever signs for them, and shows them
+//! to package managers.
+
+pub mod assemble;
+pub mod auth;
+pub mod blobs;
+pub mod config;
+mod durable;
+pub mod http;
+pub mod index;
+pub mod ingest;
+pub mod ledger;
+pub mod log;
+pub mod metrics;
+pub mod pool;
+pub mod rejected;
+pub mod serve;

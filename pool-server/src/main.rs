@@ -1,0 +1,102 @@
+//! `pool-server`: arguments, configuration, pool, doors, drain.
+
+mod cli;
+mod welcome;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use pool_server::auth::Tokens;
+use pool_server::config::{self, Config, Settings};
+use pool_server::pool::Pool;
+use pool_server::{http, log, serve};
+use tokio::runtime::Runtime;
+
+use cli::{Command, TokenCommand};
+
+fn main() -> ExitCode {
+    let (settings, command) = match cli::parse() {
+        Ok(parsed) => parsed,
+        Err(error) => return failed(&error),
+    };
+    match run(&settings, command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&*error),
+    }
+}
+
+fn run(settings: &Settings, command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
+        Command::Serve => {
+            let config = settings.config()?;
+            log::start(&config);
+            serve::raise_file_limit(&config);
+            Runtime::new()?.block_on(run_pool(&config))?;
+        }
+        Command::CheckConfig => {
+            serve::check_tls(&settings.config()?)?;
+            say(&settings.to_string())?;
+        }
+        Command::ConfigKeys => say(&config::manual())?,
+        Command::Token(command) => token(&settings.config()?, command)?,
+    }
+    Ok(())
+}
+
+async fn run_pool(config: &Config) -> Result<(), pool_server::rejected::Error> {
+    let is_new = !Tokens::exist_in(&config.data);
+    let pool = Pool::open(config).await?;
+    let on_ready = |address: SocketAddr| {
+        let url = welcome::url(config, address);
+        let welcome = if is_new { welcome::text(config, &url) } else { String::new() };
+        // A pool whose output nobody reads is a pool all the same.
+        let _ = say(&format!("{welcome}listening on {url}\n"));
+    };
+    let served = serve::serve(config, http::router(Arc::clone(&pool)), on_ready).await;
+    pool.close().await;
+    served
+}
+
+fn token(config: &Config, command: TokenCommand) -> Result<(), Box<dyn Error>> {
+    if !Tokens::exist_in(&config.data) {
+        let hint = "name its directory with --data; a new pool gets its first token when it starts";
+        return Err(format!("no pool is in {}\nhint: {hint}", config.data.display()).into());
+    }
+    let tokens = Tokens::open(&config.data)?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    match command {
+        TokenCommand::Create { label, scope, expires } => {
+            let expires_at = expires.map(|span| now + span.as_secs());
+            let (secret, token) = tokens.create(&label, scope, expires_at, now)?;
+            warn(&format!("token {}, shown this once:", token.id));
+            say(&format!("{}\n", secret.reveal()))?;
+        }
+        TokenCommand::List => say(&cli::token_table(&tokens.current()?, now))?,
+        TokenCommand::Revoke { id } => {
+            tokens.revoke(&id, now)?;
+            warn(&format!("token {id} is revoked; a running pool knows"));
+        }
+    }
+    Ok(())
+}
+
+/// To standard output: what was asked for.
+fn say(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// To standard error: what is to be known beside it.
+fn warn(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+fn failed(error: &dyn Error) -> ExitCode {
+    warn(&format!("error: {error}"));
+    ExitCode::FAILURE
+}

@@ -1,0 +1,143 @@
+//! The pool: owns the parts, and is what handlers call.
+
+mod answer;
+mod debug_info;
+mod realisations;
+mod receive;
+mod report;
+mod signed;
+mod vouch;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use schema::compression::Compression;
+use schema::hash::NarHash;
+use schema::key::PublicKey;
+use tokio::sync::Semaphore;
+
+use crate::assemble::view::{DefaultView, Panel, View};
+use crate::auth::Tokens;
+use crate::blobs::Blobs;
+use crate::config::Config;
+use crate::index::Index;
+use crate::ingest::Limits;
+use crate::ledger::identity;
+use crate::ledger::sequencer::Sequencer;
+use crate::ledger::signers::Signers;
+use crate::metrics::Metrics;
+use crate::rejected::Error;
+
+pub use answer::FoundNar;
+pub use report::signer_report;
+pub use signed::Merged;
+
+/// One pool and everything it holds.
+pub struct Pool {
+    /// How it is set up.
+    pub config: Config,
+    /// Who may upload and attest.
+    pub tokens: Tokens,
+    /// What it counts.
+    pub metrics: Arc<Metrics>,
+    index: Arc<Index>,
+    blobs: Blobs,
+    sequencer: Sequencer,
+    signers: Arc<RwLock<Arc<Signers>>>,
+    public_key: PublicKey,
+    default_view: DefaultView,
+    uploads: Semaphore,
+}
+
+impl Pool {
+    /// Opens the pool in the configured directory, making it when there is none, and clears what
+    /// a crash left behind.
+    ///
+    /// # Errors
+    /// When another process has it open, or something in it cannot be read or written.
+    pub async fn open(config: &Config) -> Result<Arc<Self>, Error> {
+        let config = config.clone();
+        std::fs::create_dir_all(&config.data).map_err(Error::file("make", &config.data))?;
+        let index = Arc::new(Index::open(&config.data.join("index"))?);
+        let blobs = Blobs::open(&config.data.join("blobs"))?;
+        clear_unfinished(&index, &blobs).await?;
+        let key = identity::open(&config.data)?;
+        let public_key = key.public();
+        let table = Signers::replay(&index.key_events()?, &public_key)?;
+        let signers = Arc::new(RwLock::new(Arc::new(table)));
+        let metrics = Arc::new(Metrics::install());
+        let sequencer =
+            Sequencer::start(Arc::clone(&index), key, Arc::clone(&signers), Arc::clone(&metrics))?;
+        tokio::spawn(crate::metrics::run(Arc::clone(&metrics)));
+        let default_view =
+            DefaultView { k: config.view_k.get(), names: config.view_signers.clone() };
+        Ok(Arc::new(Self {
+            tokens: Tokens::open(&config.data)?,
+            metrics,
+            index,
+            blobs,
+            sequencer,
+            signers,
+            public_key,
+            default_view,
+            uploads: Semaphore::new(config.max_uploads.get()),
+            config,
+        }))
+    }
+
+    /// Finishes what was ordered, and lets nothing be ordered any more.
+    pub async fn close(&self) {
+        self.sequencer.stop().await;
+    }
+
+    /// The table of signers as it is now.
+    #[must_use]
+    pub fn signers(&self) -> Arc<Signers> {
+        Arc::clone(&self.signers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Whether the pool can read what it keeps.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_ready(&self) -> Result<(), Error> {
+        self.index.ledger_size().map(drop)
+    }
+
+    fn panel(&self, view: &View, signers: &Signers) -> Result<Panel, schema::api::Refused> {
+        Panel::of(view, &self.default_view, signers)
+    }
+
+    fn limits(&self) -> Limits {
+        Limits {
+            nar_size: self.config.max_nar_size,
+            file_size: self.config.max_upload_size,
+            decoder_memory: self.config.max_decoder_memory,
+            listing_size: usize::try_from(self.config.max_listing_size).unwrap_or(usize::MAX),
+        }
+    }
+}
+
+/// A file that was noted but that no record refers to was never acknowledged: it goes.
+async fn clear_unfinished(index: &Index, blobs: &Blobs) -> Result<(), Error> {
+    let mut batch = index.batch();
+    for name in index.pending()? {
+        let kept = match parse_nar_name(&name) {
+            Some((nar_hash, compression)) => {
+                index.blob(&nar_hash)?.is_some_and(|blob| blob.file.compression == compression)
+            }
+            None => false,
+        };
+        if !kept {
+            blobs.remove_unfinished(&name).await?;
+            tracing::info!(%name, "removed an upload that was never finished");
+        }
+        batch.clear_pending(&name)?;
+    }
+    batch.commit()
+}
+
+fn parse_nar_name(name: &str) -> Option<(NarHash, Compression)> {
+    let (digits, suffix) = name.strip_prefix("nar/")?.split_once(".nar")?;
+    let hash = NarHash::from_nix32(digits).ok()?;
+    Some((hash, Compression::from_suffix(suffix)?))
+}

@@ -1,0 +1,325 @@
+//! NARs on their way in.
+
+use std::collections::HashSet;
+use std::fmt::Display;
+use std::io::{self, Read};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use futures_util::{Stream, StreamExt};
+use schema::api::NarStored;
+use schema::hash::NarHash;
+use schema::nar_batch::{BatchError, Record};
+use tokio::sync::{SemaphorePermit, mpsc};
+use tokio::time::timeout;
+
+use super::Pool;
+use crate::blobs::Staged;
+use crate::index::{BlobRecord, FileRecord};
+use crate::ingest::{self, BrokeOff, Declared, Limits, VerifiedNar};
+use crate::ledger::Kept;
+use crate::ledger::sequencer::unix_time;
+use crate::rejected::{Error, Failure, Rejected};
+
+/// Pieces of a body that may wait for the checking thread.
+const PIECES: usize = 8;
+/// How much of a refused upload is read on, so that its sender reads the answer.
+const LINGER_BYTES: usize = 16 << 20;
+const LINGER_TIME: Duration = Duration::from_secs(2);
+
+type Piece = Result<Bytes, BrokeOff>;
+
+impl Pool {
+    /// Takes one NAR from a body of any length. Nothing is kept unless all of it holds.
+    ///
+    /// # Errors
+    /// Which check failed and where, a body that stalls, or a failing disk.
+    pub async fn receive(
+        self: &Arc<Self>,
+        body: impl Stream<Item = Result<Bytes, impl Display>> + Unpin,
+        declared: Declared,
+    ) -> Result<NarStored, Failure> {
+        let _slot = self.slot().await?;
+        let staged = match declared.nar_hash {
+            Some(nar_hash) if self.index.blob(&nar_hash)?.is_some() => None,
+            _ => Some(self.blobs.stage()?),
+        };
+        let (pieces, inbox) = mpsc::channel(PIECES);
+        let limits = self.limits();
+        let checking = tokio::task::spawn_blocking(move || {
+            ingest::check(Pieces::new(inbox), &declared, &limits)
+        });
+        let (staged, fed) = self.feed(body, staged, pieces).await;
+        let checked =
+            checking.await.map_err(|error| Error::Blobs(format!("checking stopped: {error}")))?;
+        match (fed, checked) {
+            (Ok(()), Ok(verified)) => self.keep(verified, staged).await,
+            (fed, checked) => {
+                discard(staged).await;
+                fed?;
+                Err(self.refuse(checked.err()))
+            }
+        }
+    }
+
+    /// Takes a batch of small NARs. Those before a bad one are kept.
+    ///
+    /// # Errors
+    /// The first record that does not hold, by its number.
+    pub async fn receive_batch(self: &Arc<Self>, body: Bytes) -> Result<Vec<NarStored>, Failure> {
+        let _slot = self.slot().await?;
+        let limits = self.limits();
+        let checking = tokio::task::spawn_blocking(move || check_batch(&body, &limits));
+        let (verified, refused) = checking
+            .await
+            .map_err(|error| Error::Blobs(format!("checking stopped: {error}")))??;
+        let pool = Arc::clone(self);
+        let keeping = tokio::spawn(async move { pool.keep_batch(verified).await });
+        let stored =
+            keeping.await.map_err(|error| Error::Blobs(format!("keeping stopped: {error}")))??;
+        match refused {
+            Some((at, refused)) => Err(self.refuse_record(at, refused).into()),
+            None => Ok(stored),
+        }
+    }
+
+    async fn keep_batch(
+        &self,
+        verified: Vec<(VerifiedNar, Bytes)>,
+    ) -> Result<Vec<NarStored>, Failure> {
+        let hashes: Vec<NarHash> = verified.iter().map(|(nar, _)| nar.nar_hash()).collect();
+        let _turn = self.blobs.turn(&hashes).await;
+        let mut missing: HashSet<NarHash> =
+            self.index.missing_blobs(&hashes)?.into_iter().collect();
+        let (mut files, mut kepts, mut stored) = (Vec::new(), Vec::new(), Vec::new());
+        for (nar, file) in verified {
+            let (new, kept) = (missing.remove(&nar.nar_hash()), kept(nar));
+            if new {
+                self.index.note_pending(&kept.name())?;
+                files.push((kept.name(), file));
+            }
+            stored.push((kept.nar_hash, kept.record.nar_size, new));
+            kepts.push(kept);
+        }
+        if !files.is_empty() {
+            self.blobs.place_all(files).await?;
+        }
+        let files = self.sequencer.keep(kepts).await?;
+        let answer = |((nar_hash, nar_size, new), file)| self.stored(nar_hash, nar_size, file, new);
+        Ok(stored.into_iter().zip(files).map(answer).collect())
+    }
+
+    fn stored(&self, nar_hash: NarHash, nar_size: u64, file: FileRecord, new: bool) -> NarStored {
+        self.metrics.nar_kept(new);
+        NarStored {
+            nar_hash,
+            nar_size,
+            compression: file.compression,
+            file_hash: file.file_hash,
+            file_size: file.file_size,
+            new,
+        }
+    }
+
+    fn refuse_record(&self, at: usize, refused: ingest::Refused) -> Rejected {
+        self.metrics.nar_refused(refused.code());
+        let mut rejected = Rejected::from(refused);
+        rejected.detail = format!("record {at}: {}", rejected.detail);
+        rejected
+    }
+
+    /// Waits for its turn. Asking a stock client to come again would not do: Nix 2.8 then sends
+    /// its header once more, but not its body.
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, Error> {
+        self.uploads
+            .acquire()
+            .await
+            .map_err(|_| Error::Blobs("no more uploads are taken".to_owned()))
+    }
+
+    /// Passes the body on to the checking thread and, unless its NAR is known, to the disk.
+    async fn feed(
+        &self,
+        mut body: impl Stream<Item = Result<Bytes, impl Display>> + Unpin,
+        mut staged: Option<Staged>,
+        pieces: mpsc::Sender<Piece>,
+    ) -> (Option<Staged>, Result<(), Failure>) {
+        let mut received = 0;
+        loop {
+            let piece = match timeout(self.config.body_idle_timeout, body.next()).await {
+                Ok(Some(Ok(bytes))) => bytes,
+                Ok(None) => return (staged, Ok(())),
+                Ok(Some(Err(_))) => {
+                    // The checking thread tells what it makes of it.
+                    let _ = pieces.send(Err(BrokeOff { received })).await;
+                    return (staged, Ok(()));
+                }
+                Err(_) => {
+                    let _ = pieces.send(Err(BrokeOff { received })).await;
+                    return (staged, Err(stalled(received, self.config.body_idle_timeout).into()));
+                }
+            };
+            received += piece.len() as u64;
+            self.metrics.nar_bytes_in.increment(piece.len() as u64);
+            if let Some(staged) = &mut staged
+                && let Err(error) = staged.write(piece.clone()).await
+            {
+                let _ = pieces.send(Err(BrokeOff { received })).await;
+                return (None, Err(error.into()));
+            }
+            if pieces.send(Ok(piece)).await.is_err() {
+                linger(body).await;
+                return (staged, Ok(()));
+            }
+        }
+    }
+
+    /// Durable first, indexed second. It runs to its end even when whoever asked has gone.
+    async fn keep(
+        self: &Arc<Self>,
+        verified: VerifiedNar,
+        staged: Option<Staged>,
+    ) -> Result<NarStored, Failure> {
+        let pool = Arc::clone(self);
+        let keeping = tokio::spawn(async move { pool.keep_to_the_end(verified, staged).await });
+        keeping.await.map_err(|error| Error::Blobs(format!("keeping stopped: {error}")))?
+    }
+
+    async fn keep_to_the_end(
+        &self,
+        verified: VerifiedNar,
+        staged: Option<Staged>,
+    ) -> Result<NarStored, Failure> {
+        let (nar_hash, nar_size) = (verified.nar_hash(), verified.nar_size());
+        let kept = kept(verified);
+        let _turn = self.blobs.turn(&[nar_hash]).await;
+        let known = self.index.blob(&nar_hash)?;
+        match (staged, &known) {
+            (Some(staged), None) => {
+                self.index.note_pending(&kept.name())?;
+                staged.place(&kept.name()).await?;
+            }
+            (None, None) => return Err(vanished(&nar_hash).into()),
+            (staged, Some(_)) => discard(staged).await,
+        }
+        let new = known.is_none();
+        let file = self.sequencer.keep(vec![kept]).await?.remove(0);
+        Ok(self.stored(nar_hash, nar_size, file, new))
+    }
+
+    fn refuse(&self, refused: Option<ingest::Refused>) -> Failure {
+        match refused {
+            Some(refused) => {
+                self.metrics.nar_refused(refused.code());
+                Rejected::from(refused).into()
+            }
+            None => Error::Blobs("an upload ended without a verdict".to_owned()).into(),
+        }
+    }
+}
+
+type Checked = (Vec<(VerifiedNar, Bytes)>, Option<(usize, ingest::Refused)>);
+
+/// The records of a batch up to the first bad one, and what is wrong with that.
+fn check_batch(body: &Bytes, limits: &Limits) -> Result<Checked, Rejected> {
+    let mut verified = Vec::new();
+    for (at, record) in Record::parse_all(body).map_err(malformed_batch)?.iter().enumerate() {
+        let declared = Declared {
+            compression: Some(record.compression),
+            nar_hash: Some(record.nar_hash),
+            file_size: Some(record.file.len() as u64),
+            ..Declared::default()
+        };
+        match ingest::check(record.file, &declared, limits) {
+            Ok(nar) => verified.push((nar, body.slice_ref(record.file))),
+            Err(refused) => return Ok((verified, Some((at, refused)))),
+        }
+    }
+    Ok((verified, None))
+}
+
+fn kept(verified: VerifiedNar) -> Kept {
+    let file = FileRecord {
+        compression: verified.compression(),
+        file_hash: verified.file_hash(),
+        file_size: verified.file_size(),
+    };
+    let (nar_hash, nar_size) = (verified.nar_hash(), verified.nar_size());
+    let (candidates, listing) = verified.into_findings();
+    Kept {
+        nar_hash,
+        record: BlobRecord { nar_size, file, stored_at: unix_time(), candidates },
+        listing,
+    }
+}
+
+/// The upload is refused already. A connection closed on unread bytes is reset, and the client
+/// would never read why; so a little more is taken off its hands.
+async fn linger(mut body: impl Stream<Item = Result<Bytes, impl Display>> + Unpin) {
+    let mut left = LINGER_BYTES;
+    let reading = async {
+        while let Some(Ok(piece)) = body.next().await {
+            left = left.saturating_sub(piece.len());
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    let _ = timeout(LINGER_TIME, reading).await;
+}
+
+async fn discard(staged: Option<Staged>) {
+    if let Some(staged) = staged
+        && let Err(error) = staged.discard().await
+    {
+        tracing::warn!(%error, "an unfinished upload stays until the next start");
+    }
+}
+
+fn stalled(received: u64, limit: Duration) -> Rejected {
+    let detail = format!("no byte came for {} seconds, after {received} bytes", limit.as_secs());
+    Rejected::too_slow("upload_stalled", detail).hint("send it again")
+}
+
+/// The bytes were not kept because the pool had the NAR, and now it has not.
+fn vanished(nar_hash: &NarHash) -> Rejected {
+    Rejected::conflict("nar_removed", format!("the NAR {nar_hash} was removed while it was sent"))
+        .hint("send it again")
+}
+
+fn malformed_batch(error: BatchError) -> Rejected {
+    match error {
+        BatchError::TooLong(_) | BatchError::TooMany => {
+            Rejected::too_large("batch_too_large", error.to_string())
+        }
+        _ => Rejected::bad_request("batch_malformed", error.to_string()),
+    }
+}
+
+/// The body, as the checking thread reads it.
+struct Pieces {
+    inbox: mpsc::Receiver<Piece>,
+    current: Bytes,
+}
+
+impl Pieces {
+    fn new(inbox: mpsc::Receiver<Piece>) -> Self {
+        Self { inbox, current: Bytes::new() }
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.current.is_empty() {
+            match self.inbox.blocking_recv() {
+                Some(Ok(piece)) => self.current = piece,
+                Some(Err(broke_off)) => return Err(io::Error::other(broke_off)),
+                None => return Ok(0),
+            }
+        }
+        let len = buffer.len().min(self.current.len());
+        self.current.copy_to_slice(&mut buffer[..len]);
+        Ok(len)
+    }
+}

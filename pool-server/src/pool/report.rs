@@ -1,0 +1,90 @@
+//! Questions of people and programs.
+
+use schema::api::{Info, NarReport, PathReport, Signer, Signers};
+use schema::hash::NarHash;
+use schema::store_path::HashPart;
+
+use super::Pool;
+use crate::assemble::report::{file_report, path_report, scan_report};
+use crate::assemble::view::View;
+use crate::rejected::{Error, Failure, Rejected};
+
+/// Paths of a NAR that are listed.
+const MAX_PATHS: usize = 1000;
+
+impl Pool {
+    /// What this pool is.
+    ///
+    /// # Errors
+    /// When the database fails; so for every question.
+    pub fn info(&self) -> Result<Info, Error> {
+        Ok(Info {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            public_key: self.public_key.clone(),
+            store_dir: self.config.store_dir.clone(),
+            attestations: self.index.ledger_size()?,
+            open_enrolment: self.config.open_enrolment,
+            max_nar_size: self.config.max_nar_size,
+        })
+    }
+
+    /// Which of these NARs would have to be uploaded?
+    ///
+    /// # Errors
+    /// As [`info`](Self::info).
+    pub fn missing(&self, nar_hashes: &[NarHash]) -> Result<Vec<NarHash>, Error> {
+        self.index.missing_blobs(nar_hashes)
+    }
+
+    /// Everybody who is enrolled.
+    #[must_use]
+    pub fn signer_list(&self) -> Signers {
+        let signers = self.signers();
+        Signers { signers: signers.all().iter().map(signer_report).collect() }
+    }
+
+    /// All that is known of a path.
+    ///
+    /// # Errors
+    /// A path that was never seen, or a failing database.
+    pub fn path_report(&self, hash_part: HashPart) -> Result<PathReport, Failure> {
+        let record = self.index.path(&hash_part)?.ok_or_else(|| {
+            let detail = format!("nobody has attested a path with the hash part {hash_part} here");
+            Rejected::not_found("never_seen", detail)
+        })?;
+        let refused = self.narinfo(&View::Default, &hash_part)?.err();
+        let report = path_report(hash_part, &record, &self.signers(), refused, |claim| {
+            let Some(blob) = self.index.blob(&claim.nar_hash())? else {
+                return Ok::<_, Error>(None);
+            };
+            let known = self.index.known_paths(&blob.candidates.hash_parts)?;
+            Ok(Some(scan_report(claim, &blob.candidates, &known)))
+        })?;
+        Ok(report)
+    }
+
+    /// A NAR and the paths that are said to have it.
+    ///
+    /// # Errors
+    /// As [`info`](Self::info).
+    pub fn nar_report(&self, nar_hash: NarHash) -> Result<NarReport, Error> {
+        let blob = self.index.blob(&nar_hash)?;
+        Ok(NarReport {
+            nar_hash,
+            nar_size: blob.as_ref().map(|blob| blob.nar_size),
+            file: blob.as_ref().map(|blob| file_report(&nar_hash, &blob.file)),
+            paths: self.index.paths_of_nar(&nar_hash, MAX_PATHS)?,
+        })
+    }
+}
+
+/// A signer as the API shows it.
+#[must_use]
+pub fn signer_report(signer: &crate::ledger::signers::Signer) -> Signer {
+    Signer {
+        name: signer.key.name().clone(),
+        key_id: signer.key.id(),
+        public_key: signer.key.clone(),
+        enrolled_at: signer.enrolled_at,
+    }
+}

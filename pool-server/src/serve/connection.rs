@@ -1,0 +1,191 @@
+//! Connections: where they come from, how many there may be, and when one is given up.
+
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum_server::{AddrListener, Address};
+use listenfd::ListenFd;
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, Sleep, sleep};
+
+use super::sendfile::{self, Outlet};
+use crate::config::Config;
+use crate::rejected::Error;
+
+/// Where a connection comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
+impl Address for Peer {
+    type Stream = Connection;
+    type Listener = Door;
+}
+
+/// Accepts connections, as long as there are not too many.
+pub(super) struct Door {
+    listener: TcpListener,
+    slots: Arc<Semaphore>,
+    stall_limit: Duration,
+}
+
+impl Door {
+    /// Takes the socket that systemd handed over; without one, binds the configured address.
+    pub(super) fn open(config: &Config) -> Result<Self, Error> {
+        let handed = ListenFd::from_env()
+            .take_tcp_listener(0)
+            .map_err(Error::io("take the socket that was handed over"))?;
+        let bind = || std::net::TcpListener::bind(config.listen);
+        let ready = handed.map_or_else(bind, Ok).and_then(|socket| {
+            socket.set_nonblocking(true)?;
+            TcpListener::from_std(socket)
+        });
+        let listener = ready.map_err(|why| Error::Setup {
+            detail: format!("cannot listen on {}: {why}", config.listen),
+            hint: "--listen takes another address; port 0 lets the kernel choose".to_owned(),
+        })?;
+        Ok(Self {
+            listener,
+            slots: Arc::new(Semaphore::new(config.max_connections.get())),
+            stall_limit: config.body_idle_timeout,
+        })
+    }
+
+    pub(super) fn address(&self) -> Result<SocketAddr, Error> {
+        self.listener.local_addr().map_err(Error::io("ask for the socket's address"))
+    }
+}
+
+impl AddrListener<Connection, Peer> for Door {
+    async fn bind_to(_: Peer) -> io::Result<Self> {
+        unreachable!("a server is only ever made from an open door")
+    }
+
+    /// With no slot free, connections wait in the kernel's queue.
+    async fn accept_stream(&self) -> io::Result<(Connection, Peer)> {
+        let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(io::Error::other)?;
+        let (socket, peer) = self.listener.accept().await?;
+        // Nagle's algorithm would hold back the end of each answer for 40 ms.
+        socket.set_nodelay(true)?;
+        let stall = Stall::new(self.stall_limit);
+        let connection = Connection { socket, outlet: Outlet::default(), stall, _slot: slot };
+        Ok((connection, Peer(peer)))
+    }
+
+    fn get_local_addr(&self) -> io::Result<Peer> {
+        self.listener.local_addr().map(Peer)
+    }
+}
+
+/// A socket that gives up when nobody takes what is sent.
+pub(super) struct Connection {
+    socket: TcpStream,
+    outlet: Outlet,
+    stall: Stall,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// By which answers announce what the kernel is to send.
+    pub(super) fn outlet(&self) -> &Outlet {
+        &self.outlet
+    }
+
+    fn poll_send(
+        &mut self,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Some(blanks) = sendfile::first_blanks(parts) else {
+            return Pin::new(&mut self.socket).poll_write_vectored(context, parts);
+        };
+        let (socket, outlet) = (&self.socket, &self.outlet);
+        loop {
+            ready!(socket.poll_write_ready(context))?;
+            let send = || outlet.send(socket, parts, blanks);
+            match socket.try_io(Interest::WRITABLE, send) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                sent => return Poll::Ready(sent),
+            }
+        }
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.poll_send(context, &[IoSlice::new(bytes)]);
+        self.stall.judge(context, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        parts: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = self.poll_send(context, parts);
+        self.stall.judge(context, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+/// Notices that the other side has not taken a byte for too long. HTTP has timeouts of its own
+/// for what it reads, but none for what it writes.
+struct Stall {
+    limit: Duration,
+    /// Made at the first write that had to wait; most connections never need it.
+    timer: Option<Pin<Box<Sleep>>>,
+    waiting: bool,
+}
+
+impl Stall {
+    fn new(limit: Duration) -> Self {
+        Self { limit, timer: None, waiting: false }
+    }
+
+    fn judge(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if written.is_ready() {
+            self.waiting = false;
+            return written;
+        }
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.limit)));
+        if !self.waiting {
+            timer.as_mut().reset(Instant::now() + self.limit);
+            self.waiting = true;
+        }
+        timer.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
