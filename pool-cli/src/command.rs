@@ -1,0 +1,38 @@
+//! The commands, one file each.
+
+mod attest;
+mod key;
+mod login;
+mod man;
+mod ping;
+mod push;
+mod show;
+mod signer;
+
+use anyhow::Result;
+
+use crate::cli::{self, Cli, Command};
+use crate::credentials::Access;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::remote::{Patience, Remote};
+
+/// Does what the command line says.
+pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
+    let global = &cli.global;
+    let asking = || Remote::new(&Access::find(global)?, Patience::None, output);
+    match cli.command {
+        Command::Login(login) => login::run(login, global, output).await,
+        Command::Key(key) => key::run(key, output),
+        Command::Signer(signer) => signer::run(signer, &asking()?, output).await,
+        Command::Push(push) => push::run(push, global, output).await,
+        Command::Attest(attest) => attest::run(attest, global, output).await,
+        Command::Show(show) => show::run(&show.subject, &asking()?, output).await,
+        Command::Ping => ping::run(&asking()?, output).await,
+        Command::Completions { shell } => {
+            output.raw(&cli::completions(shell));
+            Ok(Exit::Yes)
+        }
+        Command::Man { dir } => man::run(dir.as_deref(), output),
+    }
+}

@@ -1,0 +1,34 @@
+//! `pool key`: signing keys.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use schema::key::PublicKey;
+use serde_json::json;
+
+use crate::cli::Key;
+use crate::exit::Exit;
+use crate::key_file;
+use crate::output::Output;
+
+/// Makes a key, or prints a public half.
+pub(super) fn run(key: Key, output: &Output) -> Result<Exit> {
+    match key {
+        Key::Generate { name, out } => {
+            let path = out.unwrap_or_else(|| PathBuf::from(format!("{name}.secret")));
+            let public = key_file::generate(name, &path)?;
+            output.note(&format!(
+                "the secret half is in {}; keep it to yourself, and a copy of it in a safe place",
+                path.display()
+            ));
+            print(&public, output);
+        }
+        Key::Public { file } => print(&key_file::secret(&file)?.public(), output),
+    }
+    Ok(Exit::Yes)
+}
+
+fn print(public: &PublicKey, output: &Output) {
+    let value = json!({ "name": public.name(), "public_key": public, "key_id": public.id() });
+    output.result(&value, || public.to_string());
+}

@@ -1,0 +1,105 @@
+//! Reading what a pool answers.
+
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use reqwest::{Response, StatusCode};
+use schema::api::Problem;
+use serde::de::DeserializeOwned;
+
+use super::Trouble;
+use super::attempt::unreachable;
+use crate::exit::Failure;
+
+/// As much of an answer that is no problem document as a message quotes.
+const EXCERPT: usize = 200;
+
+/// Reads a JSON answer, or what is wrong.
+pub(super) async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Trouble> {
+    if !response.status().is_success() {
+        return Err(refusal(response).await);
+    }
+    let server = response.url().origin().ascii_serialization();
+    let body = response.bytes().await.map_err(|error| unreachable(&server, error))?;
+    serde_json::from_slice(&body).map_err(|error| {
+        let message = format!("{server} does not answer as a pool does: {error}");
+        let hint = "is this the address of a pool, and of the same version as this program?";
+        Trouble::Lasting(Failure::could_not_tell(message).hint(hint).into())
+    })
+}
+
+/// A 404 by which a pool says that it never saw a thing; any other is trouble.
+pub(super) async fn not_found(response: Response) -> Result<(), Trouble> {
+    if is_problem(&response) { Ok(()) } else { Err(refusal(response).await) }
+}
+
+async fn refusal(response: Response) -> Trouble {
+    let status = response.status();
+    let wait = retry_after(&response);
+    let problem = is_problem(&response);
+    let server = response.url().origin().ascii_serialization();
+    let location = header(&response, LOCATION.as_str());
+    let body = response.bytes().await.unwrap_or_default();
+    let (said, hint) = match serde_json::from_slice::<Problem>(&body) {
+        Ok(said) if problem => (said.detail, said.hint),
+        _ => (excerpt(status, &body), None),
+    };
+    let hint = hint.or_else(|| own_hint(status, location));
+    let message = format!("the pool at {server} says: {said}");
+    // Proxies in front of a pool refuse people, too, in words of their own.
+    let forbidden = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    let error = if status == StatusCode::UNPROCESSABLE_ENTITY {
+        Failure::no(message).lasting()
+    } else if forbidden || status.is_client_error() && problem {
+        Failure::no(message)
+    } else {
+        Failure::could_not_tell(message)
+    };
+    let error = error.maybe_hint(hint).into();
+    if passes(status) { Trouble::Passing { error, wait } } else { Trouble::Lasting(error) }
+}
+
+/// A full disk does not empty itself, and what a server cannot do it will not learn.
+fn passes(status: StatusCode) -> bool {
+    let lasting = [
+        StatusCode::NOT_IMPLEMENTED,
+        StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+        StatusCode::INSUFFICIENT_STORAGE,
+    ];
+    let busy = [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+    busy.contains(&status) || status.is_server_error() && !lasting.contains(&status)
+}
+
+fn own_hint(status: StatusCode, location: Option<String>) -> Option<String> {
+    match (status, location) {
+        (StatusCode::UNAUTHORIZED, _) => {
+            Some("`pool login` keeps a token; --token-file and NARPOOL_TOKEN name one".to_owned())
+        }
+        (status, Some(location)) if status.is_redirection() => {
+            Some(format!("it points to {location}; name that pool with --server"))
+        }
+        (StatusCode::NOT_FOUND, _) => Some("is this the address of a pool?".to_owned()),
+        _ => None,
+    }
+}
+
+fn is_problem(response: &Response) -> bool {
+    header(response, CONTENT_TYPE.as_str())
+        .is_some_and(|kind| kind.starts_with("application/problem+json"))
+}
+
+fn header(response: &Response, name: &str) -> Option<String> {
+    response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// In seconds; the form with a date is rare, and then our own pauses do.
+fn retry_after(response: &Response) -> Option<Duration> {
+    header(response, RETRY_AFTER.as_str())?.trim().parse().ok().map(Duration::from_secs)
+}
+
+fn excerpt(status: StatusCode, body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    let line = text.trim().lines().next().unwrap_or_default();
+    let line: String = line.chars().filter(|c| !c.is_control()).take(EXCERPT).collect();
+    if line.is_empty() { status.to_string() } else { format!("{status}: {line}") }
+}
