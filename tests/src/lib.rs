@@ -1,0 +1,14 @@
+//! What the end-to-end tests stand on: servers on ports the kernel picks, the `pool` command,
+//! stock Nix clients, and NARs made on the spot. Whatever is missing fails the test.
+
+pub mod cli;
+pub mod client;
+pub mod deadline;
+pub mod lab;
+pub mod nar;
+pub mod nix;
+pub mod program;
+pub mod random;
+pub mod run;
+pub mod server;
+pub mod wire;

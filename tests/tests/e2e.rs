@@ -1,0 +1,13 @@
+//! End-to-end tests with real clients. One binary, because each links the database.
+
+#[cfg(test)]
+mod e2e {
+    mod bad_input;
+    mod crash;
+    mod memory;
+    mod published;
+    mod side_documents;
+    mod smoke;
+    mod stock_nix;
+    mod views;
+}

@@ -1,0 +1,24 @@
+//! Every format: what is printed reads back, what reads prints back, one byte changed is noticed,
+//! and programs that others wrote agree.
+
+mod formats {
+    mod arbitrary;
+    mod batch;
+    mod cache_info;
+    mod claim;
+    mod content_address;
+    mod debug_info;
+    mod enrolment;
+    mod entry;
+    mod hash;
+    mod key;
+    mod listing;
+    mod mutation;
+    mod narinfo;
+    mod oracle;
+    mod realisation;
+    mod scan;
+    mod store_path;
+    mod tree;
+    mod vectors;
+}
