@@ -12,8 +12,10 @@ mod formats {
     mod entry;
     mod hash;
     mod key;
+    mod key_event;
     mod listing;
     mod mutation;
+    mod name_pattern;
     mod narinfo;
     mod oracle;
     mod realisation;

@@ -8,6 +8,7 @@ use schema::compression::Compression;
 use schema::content_address::ContentAddress;
 use schema::hash::{FileHash, NarHash};
 use schema::key::{KeyName, SecretKey};
+use schema::name_pattern::NamePattern;
 use schema::narinfo::{Delivery, NarInfo};
 use schema::signature::{NamedSignature, Signature};
 use schema::store_path::{BaseName, HashPart, StoreDir, StorePath};
@@ -24,6 +25,11 @@ pub(super) fn base_name() -> impl Strategy<Value = BaseName> {
     let name = "[0-9A-Za-z+_?=-][0-9A-Za-z+._?=-]{0,210}";
     (any::<[u8; 20]>().prop_map(HashPart::from_bytes), name)
         .prop_map(|(hash_part, name)| parsed(&format!("{hash_part}-{name}")))
+}
+
+pub(super) fn name_pattern() -> impl Strategy<Value = NamePattern> {
+    "([0-9A-Za-z+_?=-]|\\*[0-9A-Za-z+._?=-])[0-9A-Za-z+._?=-]{0,40}(\\*[0-9A-Za-z+._?=-]{1,40}){0,3}\\*?"
+        .prop_map(|pattern| parsed(&pattern))
 }
 
 pub(super) fn store_dir() -> impl Strategy<Value = StoreDir> {

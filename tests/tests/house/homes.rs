@@ -24,7 +24,7 @@ const fn schema(crate_name: &'static str, modules: &'static [&'static str]) -> H
 
 pub(super) const HOMES: [Home; 40] = [
     schema("ed25519_dalek", &["key"]),
-    schema("utoipa", &["api", "compression", "wire_text"]),
+    schema("utoipa", &["api", "compression", "key_event", "wire_text"]),
     // The door takes a router, and no more.
     server("axum", &["http", "serve"]),
     server("axum_server", &["serve"]),
