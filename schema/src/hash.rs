@@ -23,7 +23,7 @@ pub enum HashError {
     /// The digits are not 64 lower-case hex digits.
     #[error("not 64 lower-case hex digits")]
     Hex,
-    /// The part after `sha256-` is not the padded base 64 of 32 bytes.
+    /// What should be the padded base 64 of 32 bytes is not.
     #[error("not the base 64 of 32 bytes")]
     Base64,
 }
@@ -157,6 +157,42 @@ digest! {
 hex_digest!(KeyId);
 wire_text!(KeyId, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 
+digest! {
+    /// A node of a Merkle tree over a log's entries, or its root. Logs write it in base 64.
+    TreeHash
+}
+wire_text!(TreeHash, "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+
+impl TreeHash {
+    /// 44 characters of padded base 64, as in checkpoints and proofs.
+    #[must_use]
+    pub fn to_base64(&self) -> String {
+        STANDARD.encode(self.0)
+    }
+
+    /// Reads 44 characters of padded base 64.
+    ///
+    /// # Errors
+    /// Anything but the canonical spelling of 32 bytes.
+    pub fn from_base64(text: &str) -> Result<Self, HashError> {
+        parse_base64(text).map(Self)
+    }
+}
+
+impl fmt::Display for TreeHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_base64())
+    }
+}
+
+impl FromStr for TreeHash {
+    type Err = HashError;
+
+    fn from_str(text: &str) -> Result<Self, HashError> {
+        Self::from_base64(text)
+    }
+}
+
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes
@@ -175,7 +211,11 @@ fn parse_content(text: &str) -> Result<[u8; 32], HashError> {
         };
     }
     let sri = text.strip_prefix("sha256-").ok_or(HashError::Algorithm)?;
-    let bytes = STANDARD.decode(sri).map_err(|_| HashError::Base64)?;
+    parse_base64(sri)
+}
+
+fn parse_base64(text: &str) -> Result<[u8; 32], HashError> {
+    let bytes = STANDARD.decode(text).map_err(|_| HashError::Base64)?;
     bytes.try_into().map_err(|_| HashError::Base64)
 }
 

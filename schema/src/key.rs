@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
+use ed25519_dalek::{Signer, SigningKey};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -16,6 +16,10 @@ use zeroize::Zeroizing;
 use crate::hash::KeyId;
 use crate::signature::{NamedSignature, Signature};
 use crate::wire_text::wire_text;
+
+mod point;
+
+pub use point::KeyPoint;
 
 /// The longest name of a key, in bytes.
 pub const MAX_KEY_NAME_LEN: usize = 128;
@@ -84,7 +88,7 @@ impl fmt::Display for KeyName {
 #[derive(Clone, PartialEq, Eq)]
 pub struct PublicKey {
     name: KeyName,
-    key: VerifyingKey,
+    key: KeyPoint,
 }
 
 impl PublicKey {
@@ -93,14 +97,7 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError::NotAPoint`] and [`KeyError::SmallOrder`].
     pub fn from_bytes(name: KeyName, bytes: &[u8; 32]) -> Result<Self, KeyError> {
-        let key = VerifyingKey::from_bytes(bytes).map_err(|_| KeyError::NotAPoint)?;
-        if key.to_edwards().compress().as_bytes() != bytes {
-            return Err(KeyError::NotAPoint);
-        }
-        if key.is_weak() {
-            return Err(KeyError::SmallOrder);
-        }
-        Ok(Self { name, key })
+        Ok(Self { name, key: KeyPoint::from_bytes(bytes)? })
     }
 
     /// The key's name.
@@ -117,18 +114,22 @@ impl PublicKey {
         KeyId::from_bytes(digest.finalize().into())
     }
 
+    /// The key without its name.
+    #[must_use]
+    pub fn point(&self) -> &KeyPoint {
+        &self.key
+    }
+
     /// The 32 raw bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.key.as_bytes()
     }
 
-    /// Whether `signature` is this key's over `message`, by the strict rules of RFC 8032:
-    /// whatever passes here passes in libsodium, hence in Nix.
+    /// Whether `signature` is this key's over `message`; see [`KeyPoint::verifies`].
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &Signature) -> bool {
-        let signature = ed25519_dalek::Signature::from_bytes(signature.as_bytes());
-        self.key.verify_strict(message, &signature).is_ok()
+        self.key.verifies(message, signature)
     }
 }
 
@@ -169,14 +170,19 @@ impl SecretKey {
     /// The public half, under the same name.
     #[must_use]
     pub fn public(&self) -> PublicKey {
-        PublicKey { name: self.name.clone(), key: self.key.verifying_key() }
+        PublicKey { name: self.name.clone(), key: KeyPoint::of(&self.key) }
     }
 
-    /// Signs `message`.
+    /// Signs `message` under the key's name.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> NamedSignature {
-        let signature = Signature::from_bytes(self.key.sign(message).to_bytes());
-        NamedSignature::new(self.name.clone(), signature)
+        NamedSignature::new(self.name.clone(), self.sign_unnamed(message))
+    }
+
+    /// Signs `message`, for formats that name the key in another way.
+    #[must_use]
+    pub fn sign_unnamed(&self, message: &[u8]) -> Signature {
+        Signature::from_bytes(self.key.sign(message).to_bytes())
     }
 
     /// The line for a key file: name, colon, base 64 of seed and public key.

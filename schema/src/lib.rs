@@ -25,4 +25,5 @@ pub mod realisation;
 pub mod signature;
 pub mod signers;
 pub mod store_path;
+pub mod tlog;
 mod wire_text;

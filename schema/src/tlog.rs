@@ -1,0 +1,18 @@
+//! Transparency logs as C2SP writes them: Merkle trees in tiles, signed checkpoints, cosignatures
+//! of witnesses, and proofs that carry all of it.
+//!
+//! One document, one module; each names its source. Trees have at most
+//! [`MAX_TREE_SIZE`](merkle::MAX_TREE_SIZE) entries, so that no proof has more than 63 hashes.
+
+pub mod bundle;
+pub mod checkpoint;
+pub mod cosignature;
+pub mod edge;
+pub mod merkle;
+pub mod note;
+pub mod policy;
+pub mod proof;
+pub mod receipt;
+mod spelling;
+pub mod tile;
+pub mod witness;
