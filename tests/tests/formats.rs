@@ -21,6 +21,9 @@ mod formats {
     mod realisation;
     mod scan;
     mod store_path;
+    mod tlog;
+    mod tlog_oracle;
+    mod tlog_trees;
     mod tree;
     mod vectors;
 }
