@@ -158,6 +158,27 @@ hex_digest!(KeyId);
 wire_text!(KeyId, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 
 digest! {
+    /// A key of the verifiable map: SHA-256 of what is looked for and what kind of thing that is.
+    MapKey
+}
+hex_digest!(MapKey);
+wire_text!(MapKey, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+
+digest! {
+    /// What a subtree of the verifiable map hashes to; the whole map's is its root.
+    MapHash
+}
+hex_digest!(MapHash);
+wire_text!(MapHash, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+
+digest! {
+    /// What a list of ledger indices hashes to in the verifiable map.
+    ListHash
+}
+hex_digest!(ListHash);
+wire_text!(ListHash, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+
+digest! {
     /// A node of a Merkle tree over a log's entries, or its root. Logs write it in base 64.
     TreeHash
 }

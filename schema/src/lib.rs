@@ -26,4 +26,5 @@ pub mod signature;
 pub mod signers;
 pub mod store_path;
 pub mod tlog;
+pub mod verifiable_map;
 mod wire_text;

@@ -26,4 +26,5 @@ mod formats {
     mod tlog_trees;
     mod tree;
     mod vectors;
+    mod verifiable_map;
 }
