@@ -2,6 +2,9 @@
 //!
 //! Each type is published as a JSON schema beside this file, and in `openapi.json`.
 
+mod keys;
+mod ledger;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -10,6 +13,14 @@ use crate::hash::{ClaimId, FileHash, KeyId, NarHash};
 use crate::key::{KeyName, PublicKey};
 use crate::signature::NamedSignature;
 use crate::store_path::{BaseName, HashPart, StoreDir, StorePath};
+
+pub use self::keys::{
+    EnrolRequest, KeyEventLogged, KeyEventRequest, KeyStanding, Proof, Signer, Signers,
+};
+pub use self::ledger::{
+    ClaimAnswer, ClaimsRequest, ClaimsResponse, LogKeys, Lookup, MAX_CLAIMS, MAX_LOOKUP,
+    WitnessReport,
+};
 
 /// The published description of the API, OpenAPI 3.1.
 pub const OPENAPI: &str = include_str!("openapi.json");
@@ -24,6 +35,11 @@ pub const MAX_ATTESTATIONS: usize = 100_000;
 pub struct Info {
     /// The server's version.
     pub version: String,
+    /// The name of this pool in its logs; they are `<origin>/keys`, `<origin>/attestations` and
+    /// `<origin>/index`.
+    pub origin: String,
+    /// By which those are verified.
+    pub logs: LogKeys,
     /// The pool's own key. It signs who is a signer here; it never vouches for a build.
     pub public_key: PublicKey,
     /// The store directory that the pool serves.
@@ -114,53 +130,16 @@ pub struct AttestResponse {
 }
 
 /// Where one attestation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Logged {
     /// Its index in the ledger.
     pub index: u64,
     /// Whether this request brought it; otherwise it stood there before.
     pub new: bool,
-}
-
-/// A signer whom the pool knows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Signer {
-    /// The name its signatures are shown under, for ever.
-    pub name: KeyName,
-    /// The key.
-    pub public_key: PublicKey,
-    /// The key's identity.
-    pub key_id: KeyId,
-    /// POSIX seconds.
-    pub enrolled_at: u64,
-}
-
-/// `GET /api/v1/signers`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Signers {
-    /// In the order of their enrolment.
-    pub signers: Vec<Signer>,
-}
-
-/// `POST /api/v1/signers`: enrol a key, by an admin's token or by proof of possession.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct EnrolRequest {
-    /// The key and the name it wants.
-    pub public_key: PublicKey,
-    /// Needed without an admin's token.
+    /// The proof that it stands there, in the format `c2sp.org/tlog-proof@v1`. Absent where it was
+    /// not asked for, or while the log's witnesses keep its next checkpoint waiting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub proof: Option<Proof>,
-}
-
-/// A signature that shows possession of a key; see [`crate::enrolment`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Proof {
-    /// POSIX seconds.
-    pub made_at: u64,
-    /// Over the key's line and that time.
-    pub signature: NamedSignature,
+    pub receipt: Option<String>,
 }
 
 /// `GET /api/v1/paths/{hash_part}`: all that the pool knows of a store path.

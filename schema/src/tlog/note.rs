@@ -17,7 +17,7 @@ pub use key::{MAX_NOTE_NAME_LEN, NoteKeyError, NoteName, NoteSigner, SignatureKi
 pub const MAX_NOTE_LEN: usize = 64 * 1024;
 
 /// The most signatures in a note.
-pub const MAX_NOTE_SIGNATURES: usize = 64;
+pub const MAX_NOTE_SIGNATURES: usize = 16;
 
 /// Why something is not a note, or is not believed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
