@@ -7,15 +7,15 @@ pub mod report;
 pub mod view;
 
 use schema::api::{Refused, RefusedCode};
-use schema::hash::KeyId;
+use schema::claim::Claim;
 use schema::narinfo::Delivery;
 use schema::narinfo::nix;
+use schema::signers::Signers;
 use schema::store_path::HashPart;
 
 use crate::blobs::nar_name;
-use crate::index::{ClaimRecord, FileRecord, PathRecord};
-use crate::ledger::signers::Signers;
-use choice::{Saying, choose};
+use crate::index::{AttestationRecord, ClaimRecord, FileRecord, PathRecord};
+use choice::{Saying, Word, choose};
 pub use realisation::realisation;
 use view::Panel;
 
@@ -29,7 +29,7 @@ pub fn narinfo(
     panel: &Panel,
     signers: &Signers,
 ) -> Result<String, Refused> {
-    let (claim, file) = shown(hash_part, record, panel)?;
+    let (claim, file) = shown(hash_part, record, panel, signers)?;
     Ok(print(claim, file, signers))
 }
 
@@ -41,11 +41,13 @@ pub fn shown<'r>(
     hash_part: &HashPart,
     record: Option<&'r PathRecord>,
     panel: &Panel,
+    signers: &Signers,
 ) -> Result<(&'r ClaimRecord, FileRecord), Refused> {
     let record = record.filter(|record| !record.claims.is_empty());
     let record = record.ok_or_else(|| never_seen(hash_part))?;
     let path = record.claims[0].claim.path();
-    let claim = choose(path, &record.claims, panel)?;
+    let sayings: Vec<_> = record.claims.iter().map(|claim| Claimed { claim, signers }).collect();
+    let claim: &'r ClaimRecord = choose(path, &sayings, panel)?.claim;
     let file = claim.file.ok_or_else(|| no_nar(claim))?;
     Ok((claim, file))
 }
@@ -58,8 +60,9 @@ fn print(record: &ClaimRecord, file: FileRecord, signers: &Signers) -> String {
         file_hash: Some(file.file_hash),
         file_size: Some(file.file_size),
     };
-    let signatures = record.attestations.iter().filter_map(|attestation| {
-        signers.by_id(&attestation.key_id).map(|signer| (signer.key.name(), &attestation.signature))
+    let words = record.attestations.iter().filter(|word| counts(word, claim, signers));
+    let signatures = words.filter_map(|word| {
+        signers.by_id(&word.key_id).map(|signer| (signer.key.name(), &word.signature))
     });
     nix::print(
         claim,
@@ -69,14 +72,28 @@ fn print(record: &ClaimRecord, file: FileRecord, signers: &Signers) -> String {
     )
 }
 
-impl Saying for ClaimRecord {
-    fn words(&self) -> impl Iterator<Item = (KeyId, u64)> {
-        self.attestations.iter().map(|word| (word.key_id, word.index))
+/// What is claimed of a path, and who signed.
+struct Claimed<'r, 's> {
+    claim: &'r ClaimRecord,
+    signers: &'s Signers,
+}
+
+impl Saying for Claimed<'_, '_> {
+    fn words(&self) -> impl Iterator<Item = Word<'_>> {
+        let words = self.claim.attestations.iter();
+        let counting = words.filter(|word| counts(word, &self.claim.claim, self.signers));
+        counting.filter_map(|word| Word::of(&word.key_id, word.index, self.signers))
     }
 
     fn is_here(&self) -> bool {
-        self.file.is_some()
+        self.claim.file.is_some()
     }
+}
+
+/// Whether the key could say so then, and nothing has made that void since.
+fn counts(word: &AttestationRecord, claim: &Claim, signers: &Signers) -> bool {
+    let name = claim.path().base().name();
+    signers.counts(&word.key_id, word.index, name, word.logged_at)
 }
 
 fn never_seen(hash_part: &HashPart) -> Refused {

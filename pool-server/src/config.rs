@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use schema::key::KeyName;
 use schema::store_path::StoreDir;
+use schema::tlog::note::{NoteName, VerifierKey};
 use thiserror::Error;
 
 pub use settings::Settings;
@@ -65,6 +66,9 @@ keys! {
     /// Address to listen on. Port 0 lets the kernel choose; the choice is printed and written to
     /// `address` in the data directory. A socket handed over by systemd goes before it.
     listen: SocketAddr = Address("127.0.0.1:8484"),
+    /// Name of this pool in its logs: a host of yours that stays, such as `pool.example.org`. Without
+    /// one it is called like its key. It cannot change once there are entries.
+    origin: Option<NoteName> = OptionalNoteName(""),
     /// Certificate chain, PEM. With it the pool speaks TLS only; SIGHUP reads it again.
     tls_cert: Option<PathBuf> = OptionalFile(""),
     /// The certificate's private key, PEM.
@@ -85,6 +89,13 @@ keys! {
     narinfo_max_age: Duration = Span("1m"),
     /// How long clients may cache that there is no narinfo.
     missing_max_age: Duration = Span("10s"),
+    /// A file in C2SP's tlog-policy format: witnesses that are asked to cosign each checkpoint of the
+    /// pool's logs, and the quorum without which none is published.
+    witness_policy: Option<PathBuf> = OptionalFile(""),
+    /// How long a witness may take to answer, and an attestation waits for its checkpoint.
+    witness_timeout: Duration = Timeout("5s"),
+    /// Keys of the logs whose checkpoints this pool cosigns, as their witness.
+    witness_logs: Vec<VerifierKey> = VerifierKeys(""),
     /// Refuse uploads that claim references which their NAR does not contain, or leave out some
     /// that it does contain.
     strict_references: bool = Flag("false"),

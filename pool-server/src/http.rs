@@ -3,9 +3,13 @@
 mod attestations;
 mod batch;
 mod body;
+mod claims;
 mod debug_info;
 mod error;
 mod grant;
+mod gzip;
+mod keys;
+mod ledger;
 mod logs;
 mod narinfos;
 mod nars;
@@ -17,13 +21,14 @@ mod realisations;
 mod signers;
 mod status;
 mod view;
+mod witness;
 
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get};
+use axum::routing::{any, get, post};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -44,6 +49,13 @@ pub fn router(pool: Arc<Pool>) -> Router {
         .nest("/as/{signer}", cache)
         .merge(api.layer(observed("/api/v1")))
         .route("/api/v1/openapi.json", get(status::openapi))
+        .route("/ledger/{log}/checkpoint", get(ledger::checkpoint).layer(observed("/ledger")))
+        .route("/ledger/{log}/tile/{*path}", get(ledger::tile).layer(observed("/ledger")))
+        .route("/ledger/index/lookup/{key}", get(ledger::lookup).layer(observed("/ledger/lookup")))
+        .route(
+            "/witness/add-checkpoint",
+            post(witness::add_checkpoint).layer(observed("/witness/add-checkpoint")),
+        )
         .route("/healthz", get(status::health))
         .route("/readyz", get(status::ready))
         .route("/metrics", get(status::metrics))
@@ -90,6 +102,10 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(nars::report, nars::upload))
         .routes(routes!(attestations::attest))
         .routes(routes!(signers::list, signers::enrol))
+        .routes(routes!(keys::event))
+        .routes(routes!(ledger::receipt))
+        .routes(routes!(claims::read))
+        .routes(routes!(claims::read_many))
         .routes(routes!(paths::report))
 }
 
@@ -99,7 +115,7 @@ fn api() -> OpenApiRouter<Shared> {
         title = "narpool",
         description = "A content-addressed NAR pool with external, multi-party signatures."
     ),
-    // Lines of `get-narinfos-v1`, which is no part of `/api/v1`.
-    components(schemas(schema::api::BatchLine))
+    // Lines of `get-narinfos-v1` and answers of `/ledger`, which are no part of `/api/v1`.
+    components(schemas(schema::api::BatchLine, schema::api::Lookup))
 )]
 struct Description;

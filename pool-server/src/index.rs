@@ -9,6 +9,8 @@ mod record;
 mod rocks;
 mod side_documents;
 
+use std::fmt;
+
 use schema::attestation::Verified;
 use schema::claim::Claim;
 use schema::compression::Compression;
@@ -17,7 +19,7 @@ use schema::hash::{ClaimId, FileHash, KeyId};
 use schema::signature::Signature;
 use schema::store_path::{BaseName, HashPart};
 
-pub use rocks::{Batch, Index};
+pub use rocks::{Batch, GrownMap, Index, Listed, MapState};
 pub use side_documents::{DebugInfoRecord, RealisationRecord, SignatureRecord, VariantRecord};
 
 /// All that is known of one store path.
@@ -107,6 +109,38 @@ impl Candidates {
     #[must_use]
     pub fn contains(&self, hash_part: &HashPart) -> bool {
         self.hash_parts.binary_search(hash_part).is_ok()
+    }
+}
+
+/// One of the logs that a pool writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LogId {
+    /// What happened to keys.
+    Keys,
+    /// Every attestation.
+    Attestations,
+    /// What the ledger holds of each path, NAR and key.
+    Index,
+}
+
+impl LogId {
+    /// Every log.
+    pub const ALL: [Self; 3] = [Self::Keys, Self::Attestations, Self::Index];
+
+    /// As in addresses, and at the end of the log's origin.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Keys => "keys",
+            Self::Attestations => "attestations",
+            Self::Index => "index",
+        }
+    }
+}
+
+impl fmt::Display for LogId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -1,48 +1,237 @@
 //! The ledger: every attestation the pool ever took, in one order, and the keys that may make them.
 //!
-//! All changes to what the pool remembers go through one [sequencer](sequencer::Sequencer), so
-//! that each sees the one before.
+//! All changes to what the pool remembers go through one [sequencer], so that each sees the one
+//! before. What it appends to is two transparency logs, as C2SP's tlog-tiles has them: anybody can
+//! verify that they only grow.
 
+mod head;
 pub mod identity;
-pub mod key_event;
+mod indexer;
+mod kept;
+mod log;
+mod order;
 pub mod sequencer;
-pub mod signers;
+pub mod shown;
+mod step;
+pub mod witness;
+mod witnesses;
 
-use schema::attestation::Verified;
-use schema::compression::Compression;
-use schema::content_address::ContentAddress;
-use schema::hash::NarHash;
-use schema::store_path::BaseName;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::index::BlobRecord;
+use schema::api::{KeyEventLogged, WitnessReport};
+use schema::key::PublicKey;
+use schema::key_event::{KeyEntry, KeyEvent};
+use schema::signers::Signers;
+use tokio::sync::watch;
 
-/// A verified attestation and the unsigned things that came with it.
-#[derive(Debug, Clone)]
-pub struct Vouched {
-    /// The attestation.
-    pub attestation: Verified,
-    /// The derivation, as the submitter says.
-    pub deriver: Option<BaseName>,
-    /// A content address from which the claim's path follows.
-    pub content_address: Option<ContentAddress>,
+use crate::config::Config;
+use crate::index::{Index, LogId};
+use crate::metrics::Metrics;
+use crate::rejected::{Error, Failure, Rejected};
+use identity::Identity;
+use indexer::Indexer;
+use kept::Kept as KeptCheckpoint;
+use log::Log;
+use sequencer::{Logs, Sequencer};
+use shown::{Published, Shown};
+use witness::Witness;
+use witnesses::{After, Witnesses};
+
+pub use order::{Kept, Vouched};
+
+/// How many entries of the keys log are replayed at once.
+const REPLAY: usize = 256;
+
+/// The ledger of one pool.
+pub struct Ledger {
+    identity: Identity,
+    sequencer: Sequencer,
+    indexer: Mutex<Option<Indexer>>,
+    signers: Arc<RwLock<Arc<Signers>>>,
+    keys: Shown,
+    attestations: Shown,
+    index: Shown,
+    covered: watch::Receiver<u64>,
+    witness: Witness,
+    witnesses: Option<Arc<Witnesses>>,
 }
 
-/// A NAR that lies durably in its place, or a second upload of one that does.
-#[derive(Debug)]
-pub struct Kept {
-    /// The NAR.
-    pub nar_hash: NarHash,
-    /// What to remember of it.
-    pub record: BlobRecord,
-    /// The JSON of its listing.
-    pub listing: Option<Vec<u8>>,
-}
+impl Ledger {
+    /// Opens the ledger, signs what a crash left unsigned, and replays who may attest.
+    ///
+    /// # Errors
+    /// A ledger that is not the one whose head was signed, or something that cannot be read.
+    pub fn open(
+        index: &Arc<Index>,
+        config: &Config,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, Error> {
+        let identity = Identity::open(&config.data, config.origin.as_ref())?;
+        let open = |log| Log::open(log, identity.log_signer(log)?, index, &config.data);
+        let logs = Logs { keys: open(LogId::Keys)?, attestations: open(LogId::Attestations)? };
+        let index_log = open(LogId::Index)?;
+        let witnesses = config.witness_policy.as_deref().map(|file| {
+            Witnesses::open(file, config.witness_timeout, Arc::clone(metrics)).map(Arc::new)
+        });
+        let publisher = Publisher { index, witnesses: witnesses.transpose()?, data: &config.data };
+        let keys = publisher.shown(&logs.keys, None)?;
+        let after = After { signed: publisher.signed(&logs.keys), published: keys.clone() };
+        let attestations = publisher.shown(&logs.attestations, Some(after))?;
+        let shown_index = publisher.shown(&index_log, None)?;
+        let signers = Arc::new(RwLock::new(Arc::new(replay(index, &identity)?)));
+        let (covering, covered) = watch::channel(0);
+        let indexer = Indexer::start(Arc::clone(index), index_log, attestations.clone(), covering)?;
+        let witness = identity.witness().clone();
+        Ok(Self {
+            sequencer: Sequencer::start(
+                Arc::clone(index),
+                logs,
+                Arc::clone(&signers),
+                Arc::clone(metrics),
+            )?,
+            indexer: Mutex::new(Some(indexer)),
+            signers,
+            keys,
+            attestations,
+            index: shown_index,
+            covered,
+            witness: Witness::new(witness, config.witness_logs.clone(), Arc::clone(index)),
+            witnesses: publisher.witnesses,
+            identity,
+        })
+    }
 
-impl Kept {
-    /// The name its file was put under.
+    /// Finishes what was ordered, and lets nothing be ordered any more.
+    pub async fn close(&self) {
+        self.sequencer.stop().await;
+        let indexer = self.indexer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(indexer) = indexer {
+            indexer.ended().await;
+        }
+    }
+
+    /// Who the pool is.
     #[must_use]
-    pub fn name(&self) -> String {
-        let compression: Compression = self.record.file.compression;
-        crate::blobs::nar_name(&self.nar_hash, compression)
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// Where changes are ordered.
+    #[must_use]
+    pub fn sequencer(&self) -> &Sequencer {
+        &self.sequencer
+    }
+
+    /// The table of signers as it is now.
+    #[must_use]
+    pub fn signers(&self) -> Arc<Signers> {
+        Arc::clone(&self.signers.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// A log as its readers see it.
+    #[must_use]
+    pub fn shown(&self, log: LogId) -> &Shown {
+        match log {
+            LogId::Keys => &self.keys,
+            LogId::Attestations => &self.attestations,
+            LogId::Index => &self.index,
+        }
+    }
+
+    /// Adds to the keys log that the operator makes this key a signer.
+    ///
+    /// # Errors
+    /// A name or key that is taken, or a failing database.
+    pub async fn enrol(&self, key: PublicKey) -> Result<KeyEventLogged, Failure> {
+        let event = KeyEvent::Enrol { key };
+        let signed = event.sign(&keys_origin(&self.identity), &[self.identity.key()]);
+        let signed = signed.map_err(|error| Error::Damaged(error.to_string()))?;
+        self.sequencer.key_event(signed).await
+    }
+
+    /// What cosigns the logs of others.
+    #[must_use]
+    pub fn witness(&self) -> &Witness {
+        &self.witness
+    }
+
+    /// How the witnesses stand that are asked for cosignatures.
+    #[must_use]
+    pub fn witness_reports(&self) -> Vec<WitnessReport> {
+        self.witnesses.as_ref().map(|witnesses| witnesses.reports()).unwrap_or_default()
+    }
+
+    /// Waits until the map covers so many attestations. Returns early when the pool stops.
+    pub async fn covers(&self, attestations: u64) {
+        let mut covered = self.covered.clone();
+        let _ = covered.wait_for(|covered| *covered >= attestations).await;
+    }
+
+    /// Whether an event of this kind may be handed in by anybody: it carries the word of whoever
+    /// may say so. Who becomes a signer is the operator's to say, and has a route of its own.
+    ///
+    /// # Errors
+    /// That it may not.
+    pub fn check_open(event: &KeyEvent) -> Result<(), Rejected> {
+        match event {
+            KeyEvent::Enrol { .. } => Err(Rejected::forbidden(
+                "enrolment_elsewhere",
+                "a key is enrolled at /api/v1/signers",
+            )
+            .hint("pool signer enrol KEYFILE")),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// How what a log signs comes to its readers.
+struct Publisher<'l> {
+    index: &'l Arc<Index>,
+    witnesses: Option<Arc<Witnesses>>,
+    data: &'l Path,
+}
+
+impl Publisher<'_> {
+    fn signed(&self, log: &Log) -> Shown {
+        self.show(log, log.signed())
+    }
+
+    /// Without witnesses at once; with them, once enough have cosigned.
+    fn shown(&self, log: &Log, after: Option<After>) -> Result<Shown, Error> {
+        let Some(witnesses) = &self.witnesses else { return Ok(self.signed(log)) };
+        let path = log::directory(self.data).join(format!("{}.published", log.id()));
+        let kept = KeptCheckpoint::at(&path);
+        let before = kept.read(log.id(), self.index, log.key())?;
+        let before = before.map_or_else(|| log.empty(), Ok)?;
+        let published = witnesses.follow(log.id(), self.signed(log), (before, kept), after);
+        Ok(self.show(log, published))
+    }
+
+    fn show(&self, log: &Log, published: watch::Receiver<Arc<Published>>) -> Shown {
+        Shown::new(log.id(), Arc::clone(self.index), published)
+    }
+}
+
+fn keys_origin(identity: &Identity) -> String {
+    format!("{}/{}", identity.origin(), LogId::Keys)
+}
+
+fn replay(index: &Index, identity: &Identity) -> Result<Signers, Error> {
+    let mut signers = Signers::new(&keys_origin(identity), identity.public_key());
+    loop {
+        let entries = index.log_entries(LogId::Keys, signers.events(), REPLAY)?;
+        if entries.is_empty() {
+            return Ok(signers);
+        }
+        for bytes in entries {
+            let at = signers.events();
+            let damaged = |why: String| Error::Damaged(format!("key event {at}: {why}"));
+            let entry = KeyEntry::parse(&bytes).map_err(|error| damaged(error.to_string()))?;
+            signers.apply(&entry).map_err(|error| damaged(error.to_string()))?;
+            if signers.events() == at {
+                return Err(damaged("the same event stands there before".to_owned()));
+            }
+        }
     }
 }

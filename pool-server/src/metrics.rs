@@ -22,6 +22,9 @@ const UPLOADS: &str = "narpool_uploads_in_flight";
 const LEDGER_SIZE: &str = "narpool_ledger_entries";
 const SEQUENCER_BATCH: &str = "narpool_sequencer_batch_entries";
 
+const WITNESS_COSIGNED: &str = "narpool_witness_cosigned_entries";
+const WITNESS_FAILURES: &str = "narpool_witness_failures_total";
+
 /// Until this is done, every observed second is kept one by one.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -121,6 +124,18 @@ impl Metrics {
         UploadInFlight(self.uploads_in_flight.clone())
     }
 
+    /// A witness cosigned a log's checkpoint of this size.
+    pub fn witness_cosigned(&self, witness: &str, log: &'static str, size: u64) {
+        let key = Key::from_parts(WITNESS_COSIGNED, witness_labels(witness, log));
+        self.recorder.register_gauge(&key, &WHO).set(size as f64);
+    }
+
+    /// A witness did not cosign when it was asked to.
+    pub fn witness_failed(&self, witness: &str, log: &'static str) {
+        let key = Key::from_parts(WITNESS_FAILURES, witness_labels(witness, log));
+        self.recorder.register_counter(&key, &WHO).increment(1);
+    }
+
     /// All of it, in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> String {
@@ -132,6 +147,11 @@ impl Metrics {
         let key = Key::from_parts(name, vec![Label::new("code", code)]);
         self.recorder.register_counter(&key, &WHO).increment(1);
     }
+}
+
+/// Witnesses are those in the operator's policy: no text of a stranger's becomes a label.
+fn witness_labels(witness: &str, log: &'static str) -> Vec<Label> {
+    vec![Label::new("witness", witness.to_owned()), Label::new("log", log)]
 }
 
 /// Sums up what was observed, for as long as the pool runs.

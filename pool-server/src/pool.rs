@@ -2,33 +2,32 @@
 
 mod answer;
 mod debug_info;
+mod ledger;
 mod realisations;
 mod receive;
 mod report;
 mod signed;
 mod vouch;
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use schema::compression::Compression;
 use schema::hash::NarHash;
-use schema::key::PublicKey;
+use schema::signers::Signers;
 use tokio::sync::Semaphore;
 
 use crate::assemble::view::{DefaultView, Panel, View};
 use crate::auth::Tokens;
 use crate::blobs::Blobs;
 use crate::config::Config;
-use crate::index::Index;
+use crate::index::{Index, LogId};
 use crate::ingest::Limits;
-use crate::ledger::identity;
-use crate::ledger::sequencer::Sequencer;
-use crate::ledger::signers::Signers;
+use crate::ledger::Ledger;
+use crate::ledger::shown::Shown;
 use crate::metrics::Metrics;
 use crate::rejected::Error;
 
 pub use answer::FoundNar;
-pub use report::signer_report;
 pub use signed::Merged;
 
 /// One pool and everything it holds.
@@ -41,9 +40,7 @@ pub struct Pool {
     pub metrics: Arc<Metrics>,
     index: Arc<Index>,
     blobs: Blobs,
-    sequencer: Sequencer,
-    signers: Arc<RwLock<Arc<Signers>>>,
-    public_key: PublicKey,
+    ledger: Ledger,
     default_view: DefaultView,
     uploads: Semaphore,
 }
@@ -60,13 +57,8 @@ impl Pool {
         let index = Arc::new(Index::open(&config.data.join("index"))?);
         let blobs = Blobs::open(&config.data.join("blobs"))?;
         clear_unfinished(&index, &blobs).await?;
-        let key = identity::open(&config.data)?;
-        let public_key = key.public();
-        let table = Signers::replay(&index.key_events()?, &public_key)?;
-        let signers = Arc::new(RwLock::new(Arc::new(table)));
         let metrics = Arc::new(Metrics::install());
-        let sequencer =
-            Sequencer::start(Arc::clone(&index), key, Arc::clone(&signers), Arc::clone(&metrics))?;
+        let ledger = Ledger::open(&index, &config, &metrics)?;
         tokio::spawn(crate::metrics::run(Arc::clone(&metrics)));
         let default_view =
             DefaultView { k: config.view_k.get(), names: config.view_signers.clone() };
@@ -75,9 +67,7 @@ impl Pool {
             metrics,
             index,
             blobs,
-            sequencer,
-            signers,
-            public_key,
+            ledger,
             default_view,
             uploads: Semaphore::new(config.max_uploads.get()),
             config,
@@ -86,13 +76,19 @@ impl Pool {
 
     /// Finishes what was ordered, and lets nothing be ordered any more.
     pub async fn close(&self) {
-        self.sequencer.stop().await;
+        self.ledger.close().await;
     }
 
     /// The table of signers as it is now.
     #[must_use]
     pub fn signers(&self) -> Arc<Signers> {
-        Arc::clone(&self.signers.read().unwrap_or_else(PoisonError::into_inner))
+        self.ledger.signers()
+    }
+
+    /// A log as its readers see it.
+    #[must_use]
+    pub fn shown(&self, log: LogId) -> &Shown {
+        self.ledger.shown(log)
     }
 
     /// Whether the pool can read what it keeps.
@@ -100,7 +96,7 @@ impl Pool {
     /// # Errors
     /// Why not.
     pub fn check_ready(&self) -> Result<(), Error> {
-        self.index.ledger_size().map(drop)
+        self.index.log_size(LogId::Attestations).map(drop)
     }
 
     fn panel(&self, view: &View, signers: &Signers) -> Result<Panel, schema::api::Refused> {

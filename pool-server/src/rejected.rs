@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use http::StatusCode;
+use schema::signers::SignerError;
 use thiserror::Error;
 
 /// Why a request was not served, by fault of whoever asked.
@@ -66,6 +67,12 @@ impl Rejected {
         Self::new(StatusCode::CONFLICT, code, detail)
     }
 
+    /// 410: it was here, and is no more.
+    #[must_use]
+    pub fn gone(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, code, detail)
+    }
+
     /// 413: the body is larger than a configured bound.
     #[must_use]
     pub fn too_large(code: &'static str, detail: impl Into<String>) -> Self {
@@ -93,6 +100,20 @@ impl Rejected {
 
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), hint: None }
+    }
+}
+
+/// An event that contradicts the table is a conflict; one that is not signed as it must be, or a
+/// key that may not attest, does not hold.
+impl From<SignerError> for Rejected {
+    fn from(error: SignerError) -> Self {
+        let rejected = match error {
+            SignerError::NameTaken(_) | SignerError::KeyEnrolled(_) => {
+                Self::conflict(error.code(), error.to_string())
+            }
+            _ => Self::unprocessable(error.code(), error.to_string()),
+        };
+        Self { hint: error.hint().map(ToOwned::to_owned), ..rejected }
     }
 }
 

@@ -5,16 +5,45 @@ use std::fmt::Display;
 
 use schema::api::{Refused, RefusedCode};
 use schema::hash::KeyId;
+use schema::key::KeyName;
+use schema::signers::Signers;
 
 use super::view::{Choice, Panel};
 
 /// One thing that is said of a subject, where others may say otherwise.
 pub(super) trait Saying {
-    /// Who says it, each with a number that is higher for what was said later.
-    fn words(&self) -> impl Iterator<Item = (KeyId, u64)>;
+    /// Who says it. What does not count, such as the word of a key that was compromised by then,
+    /// is left out.
+    fn words(&self) -> impl Iterator<Item = Word<'_>>;
 
     /// Whether what is spoken of is here, as far as that is known.
     fn is_here(&self) -> bool;
+}
+
+/// That somebody says it.
+#[derive(Clone, Copy)]
+pub(super) struct Word<'s> {
+    name: &'s KeyName,
+    root: Option<&'s KeyName>,
+    number: u64,
+}
+
+impl<'s> Word<'s> {
+    /// The word of this key; `number` is higher for what was said later.
+    pub(super) fn of(key_id: &KeyId, number: u64, signers: &'s Signers) -> Option<Self> {
+        let signer = signers.by_id(key_id)?;
+        let root = signer.delegation.as_ref().and_then(|it| signers.by_id(&it.root));
+        Some(Self { name: signer.key.name(), root: root.map(|root| root.key.name()), number })
+    }
+
+    /// Keys of one name are one signer's, and a machine speaks for its root.
+    fn is_by(&self, signer: &KeyName) -> bool {
+        self.name == signer || self.root == Some(signer)
+    }
+
+    fn principal(&self) -> &'s KeyName {
+        self.root.unwrap_or(self.name)
+    }
 }
 
 /// What a view shows. There is at least one saying, the oldest first.
@@ -27,8 +56,8 @@ pub(super) fn choose<'s, S: Saying>(
     panel: &Panel,
 ) -> Result<&'s S, Refused> {
     match panel.choice() {
-        Choice::LatestOf(signer) => latest_of(subject, sayings, &signer),
-        Choice::AtLeast(k) => most_votes(subject, sayings, panel, k),
+        Choice::LatestOf(signer) => latest_of(subject, sayings, signer),
+        Choice::AtLeast(k) => most_votes(subject, sayings, panel, *k),
     }
 }
 
@@ -36,11 +65,10 @@ pub(super) fn choose<'s, S: Saying>(
 fn latest_of<'s, S: Saying>(
     subject: &dyn Display,
     sayings: &'s [S],
-    signer: &KeyId,
+    signer: &KeyName,
 ) -> Result<&'s S, Refused> {
-    let said = |saying: &S| {
-        saying.words().filter(|(key_id, _)| key_id == signer).map(|(_, number)| number).max()
-    };
+    let said =
+        |saying: &S| saying.words().filter(|word| word.is_by(signer)).map(|word| word.number).max();
     let latest =
         sayings.iter().filter(|saying| said(saying).is_some()).max_by_key(|saying| said(saying));
     latest.ok_or_else(|| not_enough(subject, 0, 1))
@@ -68,16 +96,24 @@ fn most_votes<'s, S: Saying>(
     }
 }
 
-/// A signer has one vote. One who says two things of a subject has none for either, unless the
-/// view names nobody: then each saying's signers are counted as they come.
+/// A signer has one vote, with all the keys of its name and all those that it delegated to. One who
+/// says two things of a subject has none for either, unless the view names nobody: then each
+/// saying's signers are counted as they come.
 fn votes<S: Saying>(sayings: &[S], saying: &S, panel: &Panel) -> usize {
-    let counts =
-        |signer: &KeyId| panel.counts(signer) && (panel.is_open() || says_once(sayings, signer));
-    saying.words().filter(|(signer, _)| counts(signer)).count()
+    let counts = |word: &Word<'_>| {
+        panel.members().is_none_or(|members| {
+            members.iter().any(|member| word.is_by(member)) && says_once(sayings, word.principal())
+        })
+    };
+    let mut principals: Vec<_> =
+        saying.words().filter(counts).map(|word| word.principal()).collect();
+    principals.sort_unstable();
+    principals.dedup();
+    principals.len()
 }
 
-fn says_once<S: Saying>(sayings: &[S], signer: &KeyId) -> bool {
-    let said = |saying: &&S| saying.words().any(|(key_id, _)| key_id == *signer);
+fn says_once<S: Saying>(sayings: &[S], principal: &KeyName) -> bool {
+    let said = |saying: &&S| saying.words().any(|word| word.principal() == principal);
     sayings.iter().filter(said).count() == 1
 }
 

@@ -4,11 +4,11 @@ use schema::api::{AttestationReport, ClaimReport, FileReport, PathReport, Refuse
 use schema::claim::Claim;
 use schema::hash::NarHash;
 use schema::signature::NamedSignature;
+use schema::signers::Signers;
 use schema::store_path::HashPart;
 
 use crate::blobs::nar_name;
 use crate::index::{Candidates, ClaimRecord, FileRecord, PathRecord};
-use crate::ledger::signers::Signers;
 
 /// All that is known of a path. `scan` tells what the scan of a claim's NAR found.
 ///

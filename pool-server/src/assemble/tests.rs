@@ -1,11 +1,11 @@
 use super::*;
 use crate::assemble::view::{DefaultView, View};
 use crate::index::AttestationRecord;
-use crate::ledger::key_event::KeyEvent;
 use schema::claim::Claim;
 use schema::compression::Compression;
 use schema::hash::{FileHash, NarHash};
-use schema::key::SecretKey;
+use schema::key::{PublicKey, SecretKey};
+use schema::key_event::{KeyEntry, KeyEvent, RevokeReason};
 use schema::narinfo::NarInfo;
 
 const PATH: &str = "/nix/store/7h7qgvs4kgzsn8a6rb273saxyqh4jxlz-hello-2.12";
@@ -15,11 +15,17 @@ fn key(name: &str) -> SecretKey {
 }
 
 fn signers() -> Signers {
-    let mut signers = Signers::default();
+    let pool = key("pool");
+    let mut signers = Signers::new("pool/keys", pool.public());
     for name in ["alice", "bob", "carol"] {
-        signers.apply(&KeyEvent::Enrol { at: 1, key: key(name).public() }).unwrap();
+        enter(&mut signers, KeyEvent::Enrol { key: key(name).public() }, &[&pool], 0);
     }
     signers
+}
+
+fn enter(signers: &mut Signers, event: KeyEvent, by: &[&SecretKey], attestations: u64) {
+    let signed = event.sign("pool/keys", by).unwrap();
+    signers.apply(&KeyEntry { logged_at: 1, attestations, signed }).unwrap();
 }
 
 fn claim(nar: &str, by: &[(&str, u64)], stored: bool) -> ClaimRecord {
@@ -39,12 +45,20 @@ fn claim(nar: &str, by: &[(&str, u64)], stored: bool) -> ClaimRecord {
 }
 
 fn ask(claims: Vec<ClaimRecord>, view: View) -> Result<NarInfo, RefusedCode> {
-    let (record, signers) = (PathRecord { claims }, signers());
+    ask_with(&signers(), claims, view)
+}
+
+fn ask_with(
+    signers: &Signers,
+    claims: Vec<ClaimRecord>,
+    view: View,
+) -> Result<NarInfo, RefusedCode> {
+    let record = PathRecord { claims };
     let default = DefaultView { k: 1, names: Vec::new() };
     let hash_part = "7h7qgvs4kgzsn8a6rb273saxyqh4jxlz".parse().unwrap();
-    let panel = Panel::of(&view, &default, &signers).map_err(|refused| refused.code)?;
+    let panel = Panel::of(&view, &default, signers).map_err(|refused| refused.code)?;
     let text =
-        narinfo(&hash_part, Some(&record), &panel, &signers).map_err(|refused| refused.code)?;
+        narinfo(&hash_part, Some(&record), &panel, signers).map_err(|refused| refused.code)?;
     Ok(NarInfo::parse_nix(text.as_bytes()).unwrap())
 }
 
@@ -115,4 +129,46 @@ fn a_claim_without_its_nar_is_seen_but_not_shown() {
         vec![claim("a", &[("alice", 0), ("bob", 1)], false), claim("b", &[("carol", 2)], true)];
     assert_eq!(ask(claims, View::Default).unwrap().claim.nar_hash(), NarHash::of(b"b"));
     assert_eq!(ask(Vec::new(), View::Default), Err(RefusedCode::NeverSeen));
+}
+
+#[test]
+fn machines_and_older_keys_share_the_vote_of_their_signer() {
+    let mut signers = signers();
+    let delegate = |key: PublicKey| KeyEvent::Delegate {
+        root: self::key("alice").public().id(),
+        key,
+        names: "hello*".parse().unwrap(),
+        not_after: 9,
+    };
+    for machine in ["m1", "m2"] {
+        enter(&mut signers, delegate(key(machine).public()), &[&key("alice")], 0);
+    }
+    let words = [("m1", 0), ("m2", 1), ("alice", 2), ("bob", 3)];
+    let ask = |words: &[_], view| ask_with(&signers, vec![claim("n", words, true)], view);
+    assert!(ask(&words, of(2, &["alice", "bob"])).is_ok());
+    let machines = of(2, &["m1", "m2"]);
+    assert_eq!(ask(&words, machines), Err(RefusedCode::NotEnoughSigners), "one principal");
+    assert!(ask(&words[..1], of(1, &["alice"])).is_ok(), "a machine speaks for its root");
+    assert_eq!(ask(&words[2..3], of(1, &["m1"])), Err(RefusedCode::NotEnoughSigners));
+    let shown = ask(&words, View::Default).unwrap();
+    assert_eq!(shown.signatures.len(), 4, "each signature under its key's own name");
+}
+
+#[test]
+fn entries_after_the_cut_of_a_compromised_key_are_neither_counted_nor_shown() {
+    let mut signers = signers();
+    let event = KeyEvent::Revoke {
+        key: key("alice").public().id(),
+        reason: RevokeReason::Compromised { from: 5 },
+    };
+    enter(&mut signers, event, &[&key("alice")], 9);
+    let claims = |index| vec![claim("n", &[("alice", index), ("bob", 8)], true)];
+    let names = |index| {
+        let shown = ask_with(&signers, claims(index), View::Default).unwrap();
+        shown.signatures.iter().map(|line| line.name().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(4), ["alice", "bob"]);
+    assert_eq!(names(5), ["bob"]);
+    let voted = |index| ask_with(&signers, claims(index), of(2, &["alice", "bob"])).err();
+    assert_eq!((voted(4), voted(5)), (None, Some(RefusedCode::NotEnoughSigners)));
 }

@@ -1,10 +1,8 @@
 //! Views: whose word a narinfo must have before it is shown under an address.
 
 use schema::api::{Refused, RefusedCode};
-use schema::hash::KeyId;
 use schema::key::KeyName;
-
-use crate::ledger::signers::Signers;
+use schema::signers::Signers;
 
 /// A view as an address names it. Nothing of it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,15 +32,15 @@ pub struct DefaultView {
 /// The signers who count in a view, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Panel {
-    members: Option<Vec<KeyId>>,
+    members: Option<Vec<KeyName>>,
     choice: Choice,
 }
 
 /// How a panel chooses between claims.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Choice {
     AtLeast(usize),
-    LatestOf(KeyId),
+    LatestOf(KeyName),
 }
 
 impl Panel {
@@ -58,29 +56,26 @@ impl Panel {
             View::Default => (default.k, &default.names),
             View::Signers { k, names } => (*k, names),
             View::As(name) => {
-                let id = id_of(name, signers)?;
-                return Ok(Self { members: Some(vec![id]), choice: Choice::LatestOf(id) });
+                let name = enrolled(name, signers)?;
+                return Ok(Self { members: None, choice: Choice::LatestOf(name) });
             }
         };
-        let members = names.iter().map(|name| id_of(name, signers)).collect::<Result<_, _>>()?;
+        let members = names.iter().map(|name| enrolled(name, signers)).collect::<Result<_, _>>()?;
         Ok(Self { members: Some(members), choice: Choice::AtLeast(k) })
     }
 
-    pub(super) fn choice(&self) -> Choice {
-        self.choice
+    pub(super) fn choice(&self) -> &Choice {
+        &self.choice
     }
 
-    pub(super) fn counts(&self, signer: &KeyId) -> bool {
-        self.members.as_ref().is_none_or(|members| members.contains(signer))
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.members.is_none()
+    /// Nobody, when everybody counts.
+    pub(super) fn members(&self) -> Option<&[KeyName]> {
+        self.members.as_deref()
     }
 }
 
-fn id_of(name: &KeyName, signers: &Signers) -> Result<KeyId, Refused> {
-    signers.named(name).map(|signer| signer.key.id()).ok_or_else(|| Refused {
+fn enrolled(name: &KeyName, signers: &Signers) -> Result<KeyName, Refused> {
+    signers.named(name).map(|signer| signer.key.name().clone()).ok_or_else(|| Refused {
         code: RefusedCode::UnknownSigner,
         detail: format!("no signer called {name} is enrolled here"),
     })

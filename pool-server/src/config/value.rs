@@ -1,5 +1,7 @@
 //! The kinds of value a key may have: how each is written, read and shown.
 
+mod logs;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -9,6 +11,7 @@ use schema::key::KeyName;
 use schema::store_path::StoreDir;
 
 use crate::log;
+pub(super) use logs::{OptionalNoteName, VerifierKeys};
 
 /// How a kind of value is written in the file. A string is always understood, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

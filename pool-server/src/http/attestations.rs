@@ -4,22 +4,42 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
 use schema::api::{AttestRequest, AttestResponse, MAX_ATTESTATIONS, Problem};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::Shared;
 use super::body::read_json;
 use super::error::ApiFailure;
 use super::grant::MayAttest;
+use super::params::Params;
 use crate::rejected::Rejected;
 
 /// The longest request, in bytes.
 const MAX_BODY: usize = 128 << 20;
 
+/// What is to come back.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AttestParams {
+    /// Whether each attestation is to be answered with its receipt; `true` unless given.
+    #[serde(default = "yes")]
+    #[param(required = false)]
+    receipts: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
 /// Hands in attestations: all are taken, or none.
-#[utoipa::path(post, path = "/api/v1/attestations", tag = "attestations", request_body = AttestRequest,
+#[utoipa::path(post, path = "/api/v1/attestations", tag = "attestations", params(AttestParams),
+    request_body = AttestRequest,
     responses((status = 200, body = AttestResponse), (status = 422, body = Problem)))]
 pub(super) async fn attest(
     State(pool): State<Shared>,
     _: MayAttest,
+    Params(params): Params<AttestParams>,
     body: Body,
 ) -> Result<Json<AttestResponse>, ApiFailure> {
     let request: AttestRequest = read_json(body, MAX_BODY, &pool.config).await?;
@@ -30,5 +50,5 @@ pub(super) async fn attest(
         );
         return Err(Rejected::too_large("too_many_attestations", detail).into());
     }
-    Ok(Json(AttestResponse { logged: pool.attest(request.attestations).await? }))
+    Ok(Json(AttestResponse { logged: pool.attest(request.attestations, params.receipts).await? }))
 }

@@ -9,7 +9,6 @@ use super::Shared;
 use super::body::read_json;
 use super::error::ApiFailure;
 use super::grant::{Asker, MayRead};
-use crate::pool::signer_report;
 
 /// The longest request, in bytes.
 const MAX_BODY: usize = 4096;
@@ -29,6 +28,5 @@ pub(super) async fn enrol(
     body: Body,
 ) -> Result<Json<Signer>, ApiFailure> {
     let request: EnrolRequest = read_json(body, MAX_BODY, &pool.config).await?;
-    let signer = pool.enrol(request, asker.is_admin).await?;
-    Ok(Json(signer_report(&signer)))
+    Ok(Json(pool.enrol(request, asker.is_admin).await?))
 }

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, Uri, header};
 use axum::response::IntoResponse;
-use schema::api::Info;
+use schema::api::{Info, WitnessReport};
 
 use super::Shared;
 use super::error::{ApiFailure, EitherFailure};
@@ -21,16 +21,25 @@ pub(super) async fn health() -> &'static str {
     "alive\n"
 }
 
-pub(super) async fn ready(
-    State(pool): State<Shared>,
-) -> Result<&'static str, (StatusCode, String)> {
+pub(super) async fn ready(State(pool): State<Shared>) -> Result<String, (StatusCode, String)> {
     match pool.check_ready() {
-        Ok(()) => Ok("ready\n"),
+        Ok(()) => Ok(readiness(&pool.witness_reports())),
         Err(error) => {
             tracing::error!(%error, "not ready");
             Err((StatusCode::SERVICE_UNAVAILABLE, "not ready; the log says why\n".to_owned()))
         }
     }
+}
+
+/// Ready, and what of its witnesses is not as it should be: that holds up nobody who reads.
+fn readiness(witnesses: &[WitnessReport]) -> String {
+    let mut text = "ready\n".to_owned();
+    for WitnessReport { name, trouble, .. } in witnesses {
+        if let Some(trouble) = trouble {
+            text.push_str(&format!("witness {name}: {trouble}\n"));
+        }
+    }
+    text
 }
 
 pub(super) async fn metrics(State(pool): State<Shared>, _: MayRead) -> impl IntoResponse {

@@ -28,9 +28,23 @@ pub(super) const CLAIMS: Family = Family { name: "claims", point_reads: true, co
 pub(super) const ENTRIES: Family = Family { name: "entries", point_reads: false, compress: false };
 /// ClaimId (32) ‖ KeyId (32) -> index (u64, big-endian) of the entry.
 pub(super) const LOGGED: Family = Family { name: "logged", point_reads: true, compress: false };
-/// Index (u64, big-endian) -> the canonical JSON of a key event.
-pub(super) const KEY_EVENTS: Family =
-    Family { name: "key_events", point_reads: false, compress: false };
+/// Index (u64, big-endian) -> the canonical JSON of an entry of the keys log.
+pub(super) const KEY_ENTRIES: Family =
+    Family { name: "key_entries", point_reads: false, compress: false };
+/// Index (u64, big-endian) -> leaf of the index log.
+pub(super) const INDEX_LEAVES: Family =
+    Family { name: "index_leaves", point_reads: false, compress: false };
+/// Log (u8) ‖ level (u8) ‖ number (u64, big-endian) -> the 256 hashes of a full tile.
+pub(super) const TILES: Family = Family { name: "tiles", point_reads: false, compress: false };
+/// Origin of another's log (text) -> the checkpoint that this pool cosigned last.
+pub(super) const WITNESSED: Family =
+    Family { name: "witnessed", point_reads: false, compress: false };
+/// Depth (u8) ‖ prefix of a `MapKey` -> a bucket or a page of the verifiable map.
+pub(super) const MAP_NODES: Family =
+    Family { name: "map_nodes", point_reads: true, compress: false };
+/// `MapKey` (32) ‖ number (u64, big-endian) -> 256 indices of a long list of the verifiable map.
+pub(super) const MAP_CHUNKS: Family =
+    Family { name: "map_chunks", point_reads: false, compress: false };
 /// Name of a blob's file -> nothing: files that are being put in place.
 pub(super) const PENDING: Family = Family { name: "pending", point_reads: false, compress: false };
 
@@ -41,7 +55,7 @@ pub(super) const DEBUG_INFO: Family =
 pub(super) const REALISATIONS: Family =
     Family { name: "realisations", point_reads: true, compress: true };
 
-pub(super) const ALL: [&Family; 12] = [
+pub(super) const ALL: [&Family; 17] = [
     &PATHS,
     &BLOBS,
     &ALIASES,
@@ -50,7 +64,12 @@ pub(super) const ALL: [&Family; 12] = [
     &CLAIMS,
     &ENTRIES,
     &LOGGED,
-    &KEY_EVENTS,
+    &KEY_ENTRIES,
+    &INDEX_LEAVES,
+    &TILES,
+    &WITNESSED,
+    &MAP_NODES,
+    &MAP_CHUNKS,
     &PENDING,
     &DEBUG_INFO,
     &REALISATIONS,

@@ -1,12 +1,14 @@
 //! The index in RocksDB.
 
+mod log;
 mod side_documents;
+mod verifiable_map;
 
 use std::path::Path;
 
 use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, WriteBatch, WriteOptions};
 
-use schema::attestation::{ENTRY_LEN, Entry};
+use schema::attestation::Entry;
 use schema::claim::Claim;
 use schema::hash::{ClaimId, FileHash, NarHash};
 use schema::store_path::HashPart;
@@ -15,6 +17,8 @@ use super::families::{self, Family};
 use super::record;
 use super::{BlobRecord, LoggedKey, PathRecord};
 use crate::rejected::Error;
+
+pub use verifiable_map::{GrownMap, Listed, MapState};
 
 /// The index of one pool. Only one process has it open.
 pub struct Index {
@@ -116,6 +120,17 @@ impl Index {
         self.read(&families::CLAIMS, claim.as_bytes(), |bytes| Ok(bytes.to_vec()))
     }
 
+    /// Does the ledger name this claim?
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn is_attested(&self, claim: &ClaimId) -> Result<bool, Error> {
+        let from = IteratorMode::From(claim.as_bytes(), Direction::Forward);
+        let mut rows = self.database.iterator_cf(self.family(&families::LOGGED)?, from);
+        let next = rows.next().transpose().map_err(failed)?;
+        Ok(next.is_some_and(|(key, _)| key.starts_with(claim.as_bytes())))
+    }
+
     /// Where in the ledger does this attestation stand, if it does?
     ///
     /// # Errors
@@ -133,32 +148,6 @@ impl Index {
             Entry::parse(bytes)
                 .map_err(|error| Error::Damaged(format!("ledger entry {index}: {error}")))
         })
-    }
-
-    /// How many entries the ledger has.
-    ///
-    /// # Errors
-    /// As [`path`](Self::path).
-    pub fn ledger_size(&self) -> Result<u64, Error> {
-        self.next_number(&families::ENTRIES)
-    }
-
-    /// How many key events there were.
-    ///
-    /// # Errors
-    /// As [`path`](Self::path).
-    pub fn key_event_count(&self) -> Result<u64, Error> {
-        self.next_number(&families::KEY_EVENTS)
-    }
-
-    /// Every key event, the oldest first.
-    ///
-    /// # Errors
-    /// As [`path`](Self::path).
-    pub fn key_events(&self) -> Result<Vec<Vec<u8>>, Error> {
-        let rows =
-            self.database.iterator_cf(self.family(&families::KEY_EVENTS)?, IteratorMode::Start);
-        rows.map(|row| row.map(|(_, event)| event.into_vec()).map_err(failed)).collect()
     }
 
     /// Remembers that a file is about to be put in place. A crash of this process keeps the note;
@@ -271,26 +260,12 @@ impl Batch<'_> {
         self.put(&families::NAR_PATHS, &key, &[])
     }
 
-    /// Appends an entry to the ledger; `index` is the ledger's size before.
+    /// Remembers where in the ledger an attestation stands.
     ///
     /// # Errors
     /// As [`put_path`](Self::put_path).
-    pub fn put_entry(
-        &mut self,
-        index: u64,
-        entry: &[u8; ENTRY_LEN],
-        key: &LoggedKey,
-    ) -> Result<(), Error> {
-        self.put(&families::ENTRIES, &index.to_be_bytes(), entry)?;
+    pub fn put_logged(&mut self, key: &LoggedKey, index: u64) -> Result<(), Error> {
         self.put(&families::LOGGED, &logged_key(key), &index.to_be_bytes())
-    }
-
-    /// Appends a key event.
-    ///
-    /// # Errors
-    /// As [`put_path`](Self::put_path).
-    pub fn put_key_event(&mut self, index: u64, json: &[u8]) -> Result<(), Error> {
-        self.put(&families::KEY_EVENTS, &index.to_be_bytes(), json)
     }
 
     /// Forgets that a file was about to be put in place.

@@ -1,51 +1,127 @@
-//! The pool's own key. It signs what the operator says of keys, and nothing that makes anybody
-//! believe a build.
+//! The pool's own keys and names. They sign its logs, and what the operator says of keys, and
+//! nothing that makes anybody believe a build.
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
-use schema::key::{PublicKey, SecretKey};
+use schema::key::{KeyName, PublicKey, SecretKey};
+use schema::tlog::cosignature::Cosigner;
+use schema::tlog::note::{NoteName, NoteSigner, VerifierKey};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::durable;
+use crate::index::LogId;
 use crate::rejected::Error;
 
-/// Where, in the data directory, the key is.
+/// Where, in the data directory, the key is that signs logs and enrolments.
 pub const KEY_FILE: &str = "pool.key";
+/// Where, in the data directory, the key is that cosigns the logs of others. A key that made both
+/// kinds of signature would have to be careful about which it makes; two need not be.
+pub const WITNESS_KEY_FILE: &str = "witness.key";
 
-/// Reads the pool's key, making one when there is none.
-///
-/// # Errors
-/// A file that cannot be read or written, or holds no key.
-pub fn open(data: &Path) -> Result<SecretKey, Error> {
-    let path = data.join(KEY_FILE);
-    match fs::read_to_string(&path) {
+/// Who the pool is to those who verify its logs.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    origin: Arc<str>,
+    key: Arc<SecretKey>,
+    witness: Cosigner,
+}
+
+impl Identity {
+    /// Reads the keys in the data directory, making them when there are none. `origin` is the name
+    /// the operator gave the pool; without one it is called like its key.
+    ///
+    /// # Errors
+    /// A file that cannot be read or written, or holds no key.
+    pub fn open(data: &Path, origin: Option<&NoteName>) -> Result<Self, Error> {
+        let key = Arc::new(read_or_make(&data.join(KEY_FILE), "narpool")?);
+        let witness = Arc::new(read_or_make(&data.join(WITNESS_KEY_FILE), "narpool-witness")?);
+        let origin: Arc<str> = origin.map_or(key.name().as_str(), NoteName::as_str).into();
+        let name = note_name(&format!("{origin}/witness"))?;
+        Ok(Self { origin, key, witness: Cosigner::new(name, witness) })
+    }
+
+    /// What the origins of its logs begin with.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The key that signs logs and enrolments.
+    #[must_use]
+    pub fn key(&self) -> &SecretKey {
+        &self.key
+    }
+
+    /// Its public half.
+    #[must_use]
+    pub fn public_key(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// What cosigns the logs of others.
+    #[must_use]
+    pub fn witness(&self) -> &Cosigner {
+        &self.witness
+    }
+
+    /// What signs the checkpoints of one of its logs; the log is called like its key.
+    ///
+    /// # Errors
+    /// An origin that is too long.
+    pub fn log_signer(&self, log: LogId) -> Result<NoteSigner, Error> {
+        Ok(NoteSigner::new(self.log_name(log)?, Arc::clone(&self.key)))
+    }
+
+    /// The key by which others verify one of its logs.
+    ///
+    /// # Errors
+    /// As [`log_signer`](Self::log_signer).
+    pub fn log_key(&self, log: LogId) -> Result<VerifierKey, Error> {
+        self.log_signer(log).map(|signer| signer.verifier().clone())
+    }
+
+    fn log_name(&self, log: LogId) -> Result<NoteName, Error> {
+        note_name(&format!("{}/{log}", self.origin))
+    }
+}
+
+fn note_name(name: &str) -> Result<NoteName, Error> {
+    name.parse().map_err(|error| Error::Setup {
+        detail: format!("{name} cannot be the name of a log: {error}"),
+        hint: "set `origin` to something shorter, such as pool.example.org".to_owned(),
+    })
+}
+
+fn read_or_make(path: &Path, kind: &str) -> Result<SecretKey, Error> {
+    match fs::read_to_string(path) {
         Ok(line) => Zeroizing::new(line).trim_end().parse().map_err(|error| Error::Setup {
             detail: format!("{} holds no key: {error}", path.display()),
-            hint: "put the pool's key back from a backup; its ledger is tied to it".to_owned(),
+            hint: "put it back from a backup; the logs are tied to it".to_owned(),
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let key = generate()?;
-            durable::replace(&path, format!("{}\n", *key.to_line()).as_bytes(), durable::SECRET)?;
+            let key = generate(kind)?;
+            durable::replace(path, format!("{}\n", *key.to_line()).as_bytes(), durable::SECRET)?;
             Ok(key)
         }
-        Err(error) => Err(Error::file("read", &path)(error)),
+        Err(error) => Err(Error::file("read", path)(error)),
     }
 }
 
 /// A new key; its name tells pools apart.
-fn generate() -> Result<SecretKey, Error> {
+fn generate(kind: &str) -> Result<SecretKey, Error> {
     let mut seed = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *seed)
         .map_err(|error| Error::Io { doing: "make a key", source: std::io::Error::other(error) })?;
-    let digest = Sha256::digest(unnamed(&seed).as_bytes());
+    let unnamed = SecretKey::from_seed(plain_name(kind), &seed).public();
+    let digest = Sha256::digest(unnamed.as_bytes());
     let name =
-        format!("narpool-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
-    Ok(SecretKey::from_seed(name.parse().unwrap_or_else(|_| unreachable!("a plain name")), &seed))
+        format!("{kind}-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
+    Ok(SecretKey::from_seed(plain_name(&name), &seed))
 }
 
-fn unnamed(seed: &[u8; 32]) -> PublicKey {
-    let name = "narpool".parse().unwrap_or_else(|_| unreachable!("a plain name"));
-    SecretKey::from_seed(name, seed).public()
+fn plain_name(name: &str) -> KeyName {
+    name.parse().unwrap_or_else(|_| unreachable!("letters, digits and dashes"))
 }

@@ -1,32 +1,39 @@
-//! The sequencer: one thread through which every change passes, in groups that share one fsync.
+//! The sequencer: one thread through which every change passes, in groups that share their syncs.
 //!
 //! An idle pool answers at once; a busy one takes up what has arrived while the last group was
-//! being written. An answer is never a promise: what it says was written and synced before.
+//! being written. An answer is never a promise: what it says was written, signed and synced before.
+//!
+//! The keys log and the attestations log are sequenced together: whether a key may attest is
+//! decided by the events before, and each event says how many attestations came before it.
 
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use schema::api::KeyEventLogged;
+use schema::attestation::Entry;
 use schema::debug_info::BuildId;
-use schema::key::{PublicKey, SecretKey};
+use schema::key_event::{KeyEntry, SignedKeyEvent};
 use schema::realisation::VerifiedRealisation;
+use schema::signers::Signers;
 use tokio::sync::{mpsc, oneshot};
 
-use super::signers::Signers;
+use super::log::Log;
+use super::step::{Step, reached};
 use super::{Kept, Vouched};
-use crate::index::{DebugInfoRecord, FileRecord, Index};
+use crate::index::{DebugInfoRecord, FileRecord, Index, LogId};
 use crate::metrics::Metrics;
 use crate::rejected::{Error, Failure};
 
 mod group;
-use group::Group;
+use group::{Group, Stages};
 
 /// The most attestations that are written together.
 pub const MAX_GROUP: usize = 256;
 /// Orders that may wait before submitters have to.
 const QUEUE: usize = 1024;
 
-/// Where an attestation stands in the ledger.
+/// Where an entry stands in its log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     /// Its index.
@@ -35,12 +42,18 @@ pub struct Standing {
     pub new: bool,
 }
 
+/// The logs that are written here.
+pub(super) struct Logs {
+    pub(super) keys: Log,
+    pub(super) attestations: Log,
+}
+
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
 
 enum Order {
     Attest { vouched: Vec<Vouched>, answer: Answer<Vec<Standing>> },
     Keep { kept: Vec<Kept>, answer: Answer<Vec<FileRecord>> },
-    Enrol { key: PublicKey, answer: Answer<u64> },
+    KeyEvent { event: Box<SignedKeyEvent>, answer: Answer<KeyEventLogged> },
     Stop { answer: Answer<()> },
     KeepDebugInfo { build_id: BuildId, record: DebugInfoRecord, answer: Answer<bool> },
     Realise { verified: VerifiedRealisation, answer: Answer<usize> },
@@ -52,7 +65,7 @@ impl Order {
             Self::Attest { vouched, .. } => vouched.len(),
             Self::Realise { verified, .. } => verified.signatures().len(),
             Self::Keep { kept, .. } => kept.len(),
-            Self::Enrol { .. } | Self::KeepDebugInfo { .. } | Self::Stop { .. } => 1,
+            Self::KeyEvent { .. } | Self::KeepDebugInfo { .. } | Self::Stop { .. } => 1,
         }
     }
 }
@@ -66,21 +79,19 @@ pub struct Sequencer {
 }
 
 impl Sequencer {
-    /// Starts the sequencer's thread. `key` is the pool's own, `signers` the table it keeps up
-    /// to date.
+    /// Starts the sequencer's thread. `signers` is the table that it keeps up to date.
     ///
     /// # Errors
-    /// When the thread cannot be started, or the ledger's size not be read.
-    pub fn start(
+    /// When the thread cannot be started, or the ledger not be read.
+    pub(super) fn start(
         index: Arc<Index>,
-        key: SecretKey,
+        logs: Logs,
         signers: Arc<RwLock<Arc<Signers>>>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
         let (orders, inbox) = mpsc::channel(QUEUE);
-        let size = index.ledger_size()?;
-        let clock = Clock { last: last_time(&index, size)? };
-        let worker = Worker { index, key, signers, metrics, size, clock };
+        let clock = Clock { last: last_time(&index, &logs)? };
+        let worker = Worker { index, logs, signers, metrics, clock };
         let thread = std::thread::Builder::new()
             .name("sequencer".to_owned())
             .spawn(move || worker.run(inbox))
@@ -113,12 +124,13 @@ impl Sequencer {
         self.order(|answer| Order::Keep { kept, answer }).await
     }
 
-    /// Makes a key a signer. Answers with the time of its enrolment, POSIX seconds.
+    /// Adds an event to the keys log, if its signatures and the rules allow.
     ///
     /// # Errors
-    /// A name or key that is taken, or a failing database.
-    pub async fn enrol(&self, key: PublicKey) -> Result<u64, Failure> {
-        self.order(|answer| Order::Enrol { key, answer }).await
+    /// What the table of signers has against it, or a failing database.
+    pub async fn key_event(&self, event: SignedKeyEvent) -> Result<KeyEventLogged, Failure> {
+        let event = Box::new(event);
+        self.order(|answer| Order::KeyEvent { event, answer }).await
     }
 
     /// Remembers where the debug information of a build id lies, unless it is known of a NAR that
@@ -171,10 +183,9 @@ impl Drop for Joined {
 
 struct Worker {
     index: Arc<Index>,
-    key: SecretKey,
+    logs: Logs,
     signers: Arc<RwLock<Arc<Signers>>>,
     metrics: Arc<Metrics>,
-    size: u64,
     clock: Clock,
 }
 
@@ -199,32 +210,47 @@ impl Worker {
         }
     }
 
-    /// A crash before the commit leaves nothing of the group, and nobody was answered. A crash
-    /// after it leaves all of it; whoever was not answered asks again and is told where it stands.
     fn take(&mut self, orders: Vec<Order>) {
         let signers =
             Arc::clone(&self.signers.read().unwrap_or_else(std::sync::PoisonError::into_inner));
-        let mut group = Group::new(&self.index, &self.key, &signers, self.size, self.clock.now());
+        let mut group = Group::new(&self.index, &signers, &self.logs, self.clock.now());
         let answers: Vec<Reply> =
             orders.into_iter().map(|order| answer_later(&mut group, order)).collect();
-        let size = group.size();
-        let enrolled = group.enrolled();
-        let failed = group.commit().err().map(|error| error.to_string());
-        match &failed {
-            Some(error) => tracing::error!(%error, "a group of changes was not written"),
-            None => {
-                self.metrics.sequencer_batch_size.record((size - self.size) as f64);
-                self.size = size;
-                self.metrics.ledger_size.set(size as f64);
-                if let Some(table) = enrolled {
-                    *self.signers.write().unwrap_or_else(std::sync::PoisonError::into_inner) =
-                        Arc::new(table);
-                }
-            }
+        // A crash here leaves nothing of the group, and nobody was answered.
+        reached(Step::Staged);
+        let table = group.table();
+        let failed = match group.commit() {
+            Ok(stages) => self.publish(stages, table).err(),
+            Err(error) => Some(error),
+        };
+        let failed = failed.map(|error| error.to_string());
+        if let Some(error) = &failed {
+            tracing::error!(%error, "a group of changes was not written, or not signed");
         }
         for answer in answers {
             answer(failed.as_deref());
         }
+        reached(Step::Answered);
+    }
+
+    /// Signs and shows what was written. Should it fail, the entries stay written and unsigned, and
+    /// go out with the next group, or after the next start.
+    fn publish(&mut self, stages: Stages, table: Option<Signers>) -> Result<(), Error> {
+        // A crash here leaves the whole group written. The next start signs it; whoever was not
+        // answered asks again and is told where it stands.
+        reached(Step::Written);
+        let size = stages.attestations.size();
+        self.metrics.sequencer_batch_size.record((size - self.logs.attestations.size()) as f64);
+        self.metrics.ledger_size.set(size as f64);
+        self.logs.keys.written(stages.keys);
+        self.logs.attestations.written(stages.attestations);
+        if let Some(table) = table {
+            *self.signers.write().unwrap_or_else(std::sync::PoisonError::into_inner) =
+                Arc::new(table);
+        }
+        // First the keys: nobody is to see an attestation by a key of which they cannot know.
+        self.logs.keys.sign()?;
+        self.logs.attestations.sign()
     }
 }
 
@@ -236,7 +262,7 @@ fn answer_later(group: &mut Group<'_>, order: Order) -> Reply {
     match order {
         Order::Attest { vouched, answer } => reply(answer, group.attest(vouched)),
         Order::Keep { kept, answer } => reply(answer, group.keep(kept)),
-        Order::Enrol { key, answer } => reply(answer, group.enrol(key)),
+        Order::KeyEvent { event, answer } => reply(answer, group.key_event(*event)),
         Order::Stop { answer } => reply(answer, Ok(())),
         Order::KeepDebugInfo { build_id, record, answer } => {
             reply(answer, group.keep_debug_info(build_id, record))
@@ -268,9 +294,20 @@ impl Clock {
     }
 }
 
-fn last_time(index: &Index, size: u64) -> Result<u64, Error> {
-    let last = size.checked_sub(1).map(|last| index.entry(last)).transpose()?;
-    Ok(last.flatten().map_or(0, |entry| entry.logged_at))
+fn last_time(index: &Index, logs: &Logs) -> Result<u64, Error> {
+    let last = |log, size: u64| -> Result<Option<Vec<u8>>, Error> {
+        let Some(last) = size.checked_sub(1) else { return Ok(None) };
+        Ok(index.log_entries(log, last, 1)?.pop())
+    };
+    let damaged = |why: String| Error::Damaged(format!("the last entry does not read: {why}"));
+    let attested = last(LogId::Attestations, logs.attestations.size())?;
+    let attested = attested.map(|bytes| Entry::parse(&bytes)).transpose();
+    let attested = attested.map_err(|error| damaged(error.to_string()))?;
+    let event = last(LogId::Keys, logs.keys.size())?;
+    let event = event.map(|bytes| KeyEntry::parse(&bytes)).transpose();
+    let event = event.map_err(|error| damaged(error.to_string()))?;
+    let times = [attested.map(|entry| entry.logged_at), event.map(|entry| entry.logged_at)];
+    Ok(times.into_iter().flatten().max().unwrap_or(0))
 }
 
 /// POSIX seconds now; zero on a machine whose clock stands before 1970.
@@ -279,5 +316,7 @@ pub fn unix_time() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+#[cfg(test)]
+pub(super) mod crash_tests;
 #[cfg(test)]
 mod tests;

@@ -66,7 +66,7 @@ impl Pool {
         let signers = self.signers();
         let record = self.index.path(&hash_part)?;
         let answer = self.panel(view, &signers).and_then(|panel| {
-            let (claim, _) = assemble::shown(&hash_part, record.as_ref(), &panel)?;
+            let (claim, _) = assemble::shown(&hash_part, record.as_ref(), &panel, &signers)?;
             let references = claim.claim.references().iter().map(BaseName::hash_part).collect();
             Ok((assemble::narinfo(&hash_part, record.as_ref(), &panel, &signers)?, references))
         });
@@ -88,7 +88,8 @@ impl Pool {
         let signers = self.signers();
         let record = self.index.path(hash_part)?;
         let panel = self.panel(view, &signers).map_err(not_shown)?;
-        let (claim, _) = assemble::shown(hash_part, record.as_ref(), &panel).map_err(not_shown)?;
+        let (claim, _) =
+            assemble::shown(hash_part, record.as_ref(), &panel, &signers).map_err(not_shown)?;
         let nar_hash = claim.claim.nar_hash();
         let listing = self.index.listing(&nar_hash)?.ok_or_else(|| {
             Rejected::not_found(

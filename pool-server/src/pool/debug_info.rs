@@ -32,7 +32,7 @@ impl Pool {
         let DebugInfo { archive, member } =
             serde_json::from_slice(json).map_err(|error| malformed(&error))?;
         let record = DebugInfoRecord { archive: archive.file_hash(), member };
-        self.sequencer.keep_debug_info(build_id, record).await
+        self.ledger.sequencer().keep_debug_info(build_id, record).await
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use schema::api::Refused;
 use schema::realisation::{DrvOutput, RealisationError, SignedRealisation, VerifiedRealisation};
+use schema::signers::Signers;
 
 use super::Pool;
 use super::signed::{Document, Merged, check_signed, part};
 use crate::assemble;
 use crate::assemble::view::View;
-use crate::ledger::signers::Signers;
 use crate::rejected::{Error, Failure, Rejected};
 
 impl Pool {
@@ -54,7 +54,7 @@ impl Pool {
         let signers = self.signers();
         let (known, unknown) = part(&signed.signatures, &signers);
         check_signed(Document::Realisation, id, view, &known, &unknown)?;
-        let new = self.sequencer.realise(verify(signed, signers).await?).await?;
+        let new = self.ledger.sequencer().realise(verify(signed, signers).await?).await?;
         Ok(Merged { new, known: known.len() - new, unknown })
     }
 }

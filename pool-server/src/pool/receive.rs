@@ -105,7 +105,7 @@ impl Pool {
         if !files.is_empty() {
             self.blobs.place_all(files).await?;
         }
-        let files = self.sequencer.keep(kepts).await?;
+        let files = self.ledger.sequencer().keep(kepts).await?;
         let answer = |((nar_hash, nar_size, new), file)| self.stored(nar_hash, nar_size, file, new);
         Ok(stored.into_iter().zip(files).map(answer).collect())
     }
@@ -204,7 +204,7 @@ impl Pool {
             (staged, Some(_)) => discard(staged).await,
         }
         let new = known.is_none();
-        let file = self.sequencer.keep(vec![kept]).await?.remove(0);
+        let file = self.ledger.sequencer().keep(vec![kept]).await?.remove(0);
         Ok(self.stored(nar_hash, nar_size, file, new))
     }
 

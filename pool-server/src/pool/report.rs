@@ -1,12 +1,13 @@
 //! Questions of people and programs.
 
-use schema::api::{Info, NarReport, PathReport, Signer, Signers};
+use schema::api::{Info, LogKeys, NarReport, PathReport, Signer, Signers};
 use schema::hash::NarHash;
 use schema::store_path::HashPart;
 
 use super::Pool;
 use crate::assemble::report::{file_report, path_report, scan_report};
 use crate::assemble::view::View;
+use crate::index::LogId;
 use crate::rejected::{Error, Failure, Rejected};
 
 /// Paths of a NAR that are listed.
@@ -18,11 +19,19 @@ impl Pool {
     /// # Errors
     /// When the database fails; so for every question.
     pub fn info(&self) -> Result<Info, Error> {
+        let identity = self.ledger.identity();
         Ok(Info {
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            public_key: self.public_key.clone(),
+            origin: identity.origin().to_owned(),
+            logs: LogKeys {
+                keys: identity.log_key(LogId::Keys)?.to_string(),
+                attestations: identity.log_key(LogId::Attestations)?.to_string(),
+                index: identity.log_key(LogId::Index)?.to_string(),
+                witness: identity.witness().verifier().to_string(),
+            },
+            public_key: identity.public_key(),
             store_dir: self.config.store_dir.clone(),
-            attestations: self.index.ledger_size()?,
+            attestations: self.shown(LogId::Attestations).published().size(),
             open_enrolment: self.config.open_enrolment,
             max_nar_size: self.config.max_nar_size,
         })
@@ -40,7 +49,7 @@ impl Pool {
     #[must_use]
     pub fn signer_list(&self) -> Signers {
         let signers = self.signers();
-        Signers { signers: signers.all().iter().map(signer_report).collect() }
+        Signers { signers: signers.all().iter().map(Signer::from).collect() }
     }
 
     /// All that is known of a path.
@@ -75,16 +84,5 @@ impl Pool {
             file: blob.as_ref().map(|blob| file_report(&nar_hash, &blob.file)),
             paths: self.index.paths_of_nar(&nar_hash, MAX_PATHS)?,
         })
-    }
-}
-
-/// A signer as the API shows it.
-#[must_use]
-pub fn signer_report(signer: &crate::ledger::signers::Signer) -> Signer {
-    Signer {
-        name: signer.key.name().clone(),
-        key_id: signer.key.id(),
-        public_key: signer.key.clone(),
-        enrolled_at: signer.enrolled_at,
     }
 }

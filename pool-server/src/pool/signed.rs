@@ -4,9 +4,9 @@ use std::fmt::{self, Display};
 
 use schema::key::KeyName;
 use schema::signature::NamedSignature;
+use schema::signers::{Signers, Standing};
 
 use crate::assemble::view::View;
-use crate::ledger::signers::Signers;
 use crate::rejected::Rejected;
 
 /// What became of a document that was put.
@@ -16,7 +16,7 @@ pub struct Merged {
     pub new: usize,
     /// Signatures that were.
     pub known: usize,
-    /// Names of signatures that were passed over: nobody enrolled them here.
+    /// Names of signatures that were passed over: none is by an active signer of this pool.
     pub unknown: Vec<KeyName>,
 }
 
@@ -58,14 +58,18 @@ impl Display for Document {
     }
 }
 
-/// Parts signatures into those under the names of signers, and the others.
+/// Parts signatures into those under the names of active signers, and the others.
 pub(super) fn part(
     lines: &[NamedSignature],
     signers: &Signers,
 ) -> (Vec<NamedSignature>, Vec<KeyName>) {
     let (known, unknown): (Vec<_>, Vec<_>) =
-        lines.iter().cloned().partition(|line| signers.named(line.name()).is_some());
+        lines.iter().cloned().partition(|line| is_active(line.name(), signers));
     (known, unknown.iter().map(|line| line.name().clone()).collect())
+}
+
+fn is_active(name: &KeyName, signers: &Signers) -> bool {
+    signers.named(name).is_some_and(|signer| signer.standing == Standing::Active)
 }
 
 /// Checks that there is a signature worth keeping: in a builder's view, the builder's.

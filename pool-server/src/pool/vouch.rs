@@ -1,12 +1,13 @@
 //! Attestations on their way in. Everything is verified before anything is written.
 
-use schema::api::{AttestItem, EnrolRequest, Logged};
+use schema::api::{AttestItem, EnrolRequest, Logged, Signer};
 use schema::attestation::Signed;
 use schema::claim::Claim;
 use schema::enrolment;
 use schema::hash::NarHash;
 use schema::narinfo::NarInfo;
 use schema::signature::NamedSignature;
+use schema::signers::Signers;
 use schema::store_path::{BaseName, HashPart};
 
 use super::Pool;
@@ -15,15 +16,18 @@ use crate::assemble::report::scan_report;
 use crate::assemble::view::View;
 use crate::ledger::Vouched;
 use crate::ledger::sequencer::unix_time;
-use crate::ledger::signers::{Signer, Signers};
 use crate::rejected::{Error, Failure, Rejected};
 
 impl Pool {
-    /// Logs attestations, all or none.
+    /// Logs attestations, all or none, and gives each its receipt where those are wanted.
     ///
     /// # Errors
     /// The first that does not hold, by its number and path.
-    pub async fn attest(&self, items: Vec<AttestItem>) -> Result<Vec<Logged>, Failure> {
+    pub async fn attest(
+        &self,
+        items: Vec<AttestItem>,
+        receipts: bool,
+    ) -> Result<Vec<Logged>, Failure> {
         let signers = self.signers();
         let store_dir = self.config.store_dir.clone();
         let verifying = tokio::task::spawn_blocking(move || {
@@ -44,14 +48,10 @@ impl Pool {
         for vouched in &vouched {
             self.check_against_nar(vouched.attestation.claim())?;
         }
-        let standings = self.sequencer.attest(vouched).await?;
-        let logged: Vec<_> = standings
-            .iter()
-            .map(|standing| Logged { index: standing.index, new: standing.new })
-            .collect();
-        let new = logged.iter().filter(|logged| logged.new).count();
-        self.metrics.attested(new, logged.len() - new);
-        Ok(logged)
+        let standings = self.ledger.sequencer().attest(vouched).await?;
+        let new = standings.iter().filter(|standing| standing.new).count();
+        self.metrics.attested(new, standings.len() - new);
+        self.logged(&standings, receipts).await
     }
 
     /// Takes the signatures out of a narinfo that a stock client puts: those by enrolled keys
@@ -77,7 +77,7 @@ impl Pool {
         if self.index.blob(&nar_hash)?.is_none() {
             return Err(self.nar_missing(&narinfo)?.into());
         }
-        let logged = self.attest(items).await?;
+        let logged = self.attest(items, false).await?;
         let new = logged.iter().filter(|logged| logged.new).count();
         Ok(Merged { new, known: logged.len() - new, unknown })
     }
@@ -90,9 +90,11 @@ impl Pool {
         if !by_admin {
             self.check_proof(&request)?;
         }
-        let key = request.public_key;
-        let enrolled_at = self.sequencer.enrol(key.clone()).await?;
-        Ok(Signer { key, enrolled_at })
+        let id = request.public_key.id();
+        self.ledger.enrol(request.public_key).await?;
+        let signers = self.signers();
+        let signer = signers.by_id(&id).map(Signer::from);
+        Ok(signer.ok_or_else(|| Error::Damaged(format!("the key {id} was enrolled and is not")))?)
     }
 
     fn check_proof(&self, request: &EnrolRequest) -> Result<(), Rejected> {
@@ -174,15 +176,19 @@ impl Pool {
 
 fn vouch(item: AttestItem, signers: &Signers) -> Result<Vouched, Rejected> {
     let path = item.store_path.to_string();
-    let signer = signers
-        .named(item.signature.name())
-        .ok_or_else(|| unknown_signer(item.signature.name()))?;
+    let name = item.signature.name().clone();
+    let mut keys: Vec<_> = signers.keys_named(&name).map(|signer| &signer.key).collect();
+    let newest = keys.pop().ok_or_else(|| unknown_signer(&name))?;
     let claim = Claim::new(item.store_path, item.nar_hash, item.nar_size, item.references)
         .map_err(|error| Rejected::unprocessable("claim_malformed", format!("{path}: {error}")))?;
     let address = item.ca.and_then(|address| address.parse().ok());
     let content_address = address
         .filter(|address: &schema::content_address::ContentAddress| address.gives_path_of(&claim));
-    let attestation = Signed::new(claim, item.signature).verify(&signer.key).map_err(|error| {
+    // Keys that the name passed on from: what they signed in their time may be handed in again.
+    let bytes = claim.signed_bytes();
+    let older = keys.iter().find(|key| key.verifies(bytes.as_bytes(), item.signature.signature()));
+    let key = older.copied().unwrap_or(newest);
+    let attestation = Signed::new(claim, item.signature).verify(key).map_err(|error| {
         Rejected::unprocessable("signature_invalid", format!("{path}: {error}"))
             .hint("it must be over the path, NAR hash, NAR size and references that are sent")
     })?;

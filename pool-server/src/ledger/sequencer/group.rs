@@ -5,16 +5,17 @@ mod side_documents;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 
+use schema::api::KeyEventLogged;
 use schema::hash::{ClaimId, NarHash};
-use schema::key::{PublicKey, SecretKey};
+use schema::key_event::{KeyEntry, SignedKeyEvent};
+use schema::signers::{Applied, Signers};
 use schema::store_path::HashPart;
 
-use super::Standing;
+use super::{Logs, Standing};
 use crate::index::{
     AttestationRecord, Batch, BlobRecord, ClaimRecord, FileRecord, Index, LoggedKey, PathRecord,
 };
-use crate::ledger::key_event::{KeyEvent, SignedEvent};
-use crate::ledger::signers::Signers;
+use crate::ledger::log::Stage;
 use crate::ledger::{Kept, Vouched};
 use crate::rejected::{Error, Failure, Rejected};
 use side_documents::SideDocuments;
@@ -28,52 +29,45 @@ const MAX_WAITING_PATHS: usize = 100_000;
 
 pub(super) struct Group<'i> {
     index: &'i Index,
-    key: &'i SecretKey,
     batch: Batch<'i>,
     signers: &'i Signers,
-    enrolled: Option<Signers>,
-    size: u64,
+    changed: Option<Signers>,
+    stages: Stages,
     now: u64,
     paths: HashMap<HashPart, PathRecord>,
     blobs: HashMap<NarHash, BlobRecord>,
     logged: HashMap<LoggedKey, u64>,
     claimed: HashMap<NarHash, Vec<HashPart>>,
-    key_events: u64,
     side: SideDocuments,
 }
 
+/// What a group appends to each log.
+pub(super) struct Stages {
+    pub(super) keys: Stage,
+    pub(super) attestations: Stage,
+}
+
 impl<'i> Group<'i> {
-    pub(super) fn new(
-        index: &'i Index,
-        key: &'i SecretKey,
-        signers: &'i Signers,
-        size: u64,
-        now: u64,
-    ) -> Self {
+    pub(super) fn new(index: &'i Index, signers: &'i Signers, logs: &Logs, now: u64) -> Self {
+        let stages = Stages { keys: logs.keys.stage(), attestations: logs.attestations.stage() };
         Self {
             index,
-            key,
             batch: index.batch(),
             signers,
-            enrolled: None,
-            size,
+            changed: None,
+            stages,
             now,
             paths: HashMap::new(),
             blobs: HashMap::new(),
             logged: HashMap::new(),
             claimed: HashMap::new(),
-            key_events: 0,
             side: SideDocuments::default(),
         }
     }
 
-    pub(super) fn size(&self) -> u64 {
-        self.size
-    }
-
     /// The table of signers after this group, if it changes.
-    pub(super) fn enrolled(&mut self) -> Option<Signers> {
-        self.enrolled.take()
+    pub(super) fn table(&mut self) -> Option<Signers> {
+        self.changed.take()
     }
 
     pub(super) fn attest(&mut self, vouched: Vec<Vouched>) -> Result<Vec<Standing>, Failure> {
@@ -85,13 +79,22 @@ impl<'i> Group<'i> {
         if let Some(index) = self.standing(&key)? {
             return Ok(Standing { index, new: false });
         }
-        let index = self.size;
-        self.record(&vouched, index)?;
+        self.check_key(&vouched)?;
         let entry = vouched.attestation.entry(self.now).to_bytes();
-        self.batch.put_entry(index, &entry, &key)?;
+        self.record(&vouched, self.stages.attestations.size())?;
+        let index = self.stages.attestations.append(&mut self.batch, &entry)?;
+        self.batch.put_logged(&key, index)?;
         self.logged.insert(key, index);
-        self.size += 1;
         Ok(Standing { index, new: true })
+    }
+
+    /// Here, where its place in the order is known, and not only where the signature is verified:
+    /// a revoked key adds nothing from the next entry on.
+    fn check_key(&self, vouched: &Vouched) -> Result<(), Rejected> {
+        let attestation = &vouched.attestation;
+        let name = attestation.claim().path().base().name();
+        let signers = self.changed.as_ref().unwrap_or(self.signers);
+        Ok(signers.may_attest(&attestation.key_id(), name, self.now)?)
     }
 
     fn standing(&self, key: &LoggedKey) -> Result<Option<u64>, Error> {
@@ -179,28 +182,30 @@ impl<'i> Group<'i> {
         Ok(())
     }
 
-    pub(super) fn enrol(&mut self, key: PublicKey) -> Result<u64, Failure> {
-        let signers = self.enrolled.as_ref().unwrap_or(self.signers);
-        if let Some(signer) = signers.find(&key)? {
-            return Ok(signer.enrolled_at);
+    pub(super) fn key_event(&mut self, signed: SignedKeyEvent) -> Result<KeyEventLogged, Failure> {
+        let attestations = self.stages.attestations.size();
+        let entry = KeyEntry { logged_at: self.now, attestations, signed };
+        let mut table = self.changed.as_ref().unwrap_or(self.signers).clone();
+        match table.apply(&entry).map_err(Rejected::from)? {
+            Applied::Already { index, logged_at } => {
+                Ok(KeyEventLogged { index, logged_at, new: false })
+            }
+            Applied::New { .. } => {
+                let index = self.stages.keys.append(&mut self.batch, &entry.to_json())?;
+                self.changed = Some(table);
+                Ok(KeyEventLogged { index, logged_at: self.now, new: true })
+            }
         }
-        let event = KeyEvent::Enrol { at: self.now, key };
-        let mut table = signers.clone();
-        table.apply(&event)?;
-        let json = SignedEvent::sign(event, self.key).to_json();
-        let number = self.index.key_event_count()? + self.key_events;
-        self.batch.put_key_event(number, &json)?;
-        self.key_events += 1;
-        self.enrolled = Some(table);
-        Ok(self.now)
     }
 
-    pub(super) fn commit(mut self) -> Result<(), Error> {
+    /// Writes the group, all of it or nothing, and waits until it would survive a crash.
+    pub(super) fn commit(mut self) -> Result<Stages, Error> {
         for (hash_part, record) in &self.paths {
             self.batch.put_path(hash_part, record)?;
         }
         self.side.put(&mut self.batch)?;
-        self.batch.commit()
+        self.batch.commit()?;
+        Ok(self.stages)
     }
 
     fn blob(&self, nar_hash: &NarHash) -> Result<Option<BlobRecord>, Error> {

@@ -1,41 +1,85 @@
+use std::path::Path;
+
 use super::*;
+use crate::config::Config;
 use crate::index::{BlobRecord, Candidates};
+use crate::ledger::Ledger;
+use crate::ledger::shown::Published;
 use schema::attestation::Signed;
 use schema::claim::Claim;
 use schema::compression::Compression;
 use schema::hash::{FileHash, NarHash};
 use schema::key::SecretKey;
+use schema::key_event::{KeyEvent, RevokeReason};
 use schema::store_path::HashPart;
+use schema::tlog::note::VerifierKey;
 
-struct Bench {
+pub(super) struct Bench {
     index: Arc<Index>,
-    signers: Arc<RwLock<Arc<Signers>>>,
-    sequencer: Sequencer,
-    dir: tempfile::TempDir,
+    ledger: Ledger,
+    dir: Option<tempfile::TempDir>,
 }
 
 impl Bench {
-    fn new() -> Self {
-        Self::open(tempfile::tempdir().unwrap())
+    /// A ledger of which alice is a signer.
+    async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let bench = {
+            let bench = Self::reopened(dir.path());
+            Self { dir: Some(dir), ..bench }
+        };
+        bench.enrol_alice().await;
+        bench
     }
 
-    fn open(dir: tempfile::TempDir) -> Self {
-        let index = Arc::new(Index::open(dir.path()).unwrap());
-        let key = SecretKey::from_seed("pool".parse().unwrap(), &[9; 32]);
-        let table = Signers::replay(&index.key_events().unwrap(), &key.public()).unwrap();
-        let signers = Arc::new(RwLock::new(Arc::new(table)));
+    /// The ledger in a directory that somebody else clears away.
+    pub(super) fn reopened(data: &Path) -> Self {
+        let index = Arc::new(Index::open(&data.join("index")).unwrap());
+        let config = Config { data: data.to_owned(), ..Config::default() };
         let metrics = Arc::new(Metrics::install());
-        let sequencer =
-            Sequencer::start(Arc::clone(&index), key, Arc::clone(&signers), metrics).unwrap();
-        Self { index, signers, sequencer, dir }
+        let ledger = Ledger::open(&index, &config, &metrics).unwrap();
+        Self { index, ledger, dir: None }
     }
 
     async fn reopen(self) -> Self {
-        let Self { index, signers, sequencer, dir } = self;
-        sequencer.stop().await;
-        assert_eq!(Arc::strong_count(&index), 1, "the sequencer holds on to the database");
-        drop((index, signers));
-        Self::open(dir)
+        let dir = self.close().await.unwrap();
+        {
+            let bench = Self::reopened(dir.path());
+            Self { dir: Some(dir), ..bench }
+        }
+    }
+
+    pub(super) async fn close(self) -> Option<tempfile::TempDir> {
+        let Self { index, ledger, dir } = self;
+        ledger.close().await;
+        drop(ledger);
+        assert_eq!(Arc::strong_count(&index), 1, "the ledger holds on to the database");
+        dir
+    }
+
+    pub(super) async fn enrol_alice(&self) {
+        self.ledger.enrol(alice().public()).await.unwrap();
+    }
+
+    pub(super) fn published(&self) -> Arc<Published> {
+        self.ledger.shown(LogId::Attestations).published()
+    }
+
+    pub(super) fn log_key(&self) -> VerifierKey {
+        self.ledger.identity().log_key(LogId::Attestations).unwrap()
+    }
+
+    pub(super) async fn attest(&self, vouched: Vec<Vouched>) -> Result<Vec<Standing>, Failure> {
+        self.ledger.sequencer().attest(vouched).await
+    }
+
+    async fn keep(&self, kept: Vec<Kept>) -> Result<Vec<FileRecord>, Failure> {
+        self.ledger.sequencer().keep(kept).await
+    }
+
+    pub(super) fn entry(&self, index: u64) -> Entry {
+        let entries = self.index.log_entries(LogId::Attestations, index, 1).unwrap();
+        Entry::parse(&entries[0]).unwrap()
     }
 }
 
@@ -49,7 +93,7 @@ fn hash_part(number: u64) -> HashPart {
     HashPart::from_bytes(bytes)
 }
 
-fn vouched(path: u64, nar: &str) -> Vouched {
+pub(super) fn vouched(path: u64, nar: &str) -> Vouched {
     let path = format!("/nix/store/{}-x", hash_part(path));
     let claim =
         Claim::new(path.parse().unwrap(), NarHash::of(nar.as_bytes()), 112, Vec::new()).unwrap();
@@ -71,12 +115,9 @@ fn kept(nar: &str, file: &str) -> Kept {
 
 #[tokio::test]
 async fn a_repeat_is_told_where_it_stands() {
-    let bench = Bench::new();
-    let first = bench
-        .sequencer
-        .attest(vec![vouched(1, "a"), vouched(2, "b"), vouched(1, "a")])
-        .await
-        .unwrap();
+    let bench = Bench::new().await;
+    let first =
+        bench.attest(vec![vouched(1, "a"), vouched(2, "b"), vouched(1, "a")]).await.unwrap();
     assert_eq!(
         first,
         [
@@ -85,40 +126,34 @@ async fn a_repeat_is_told_where_it_stands() {
             Standing { index: 0, new: false }
         ]
     );
-    let again = bench.sequencer.attest(vec![vouched(2, "b")]).await.unwrap();
+    let again = bench.attest(vec![vouched(2, "b")]).await.unwrap();
     assert_eq!(again, [Standing { index: 1, new: false }]);
-    assert_eq!(bench.index.ledger_size().unwrap(), 2);
+    assert_eq!(bench.index.log_size(LogId::Attestations).unwrap(), 2);
     let bench = bench.reopen().await;
-    let after = bench.sequencer.attest(vec![vouched(1, "a"), vouched(3, "c")]).await.unwrap();
+    let after = bench.attest(vec![vouched(1, "a"), vouched(3, "c")]).await.unwrap();
     assert_eq!(after, [Standing { index: 0, new: false }, Standing { index: 2, new: true }]);
-    let entry = bench.index.entry(2).unwrap().unwrap();
+    let entry = bench.entry(2);
     assert_eq!(entry.key_id, alice().public().id());
-    assert!(entry.logged_at >= bench.index.entry(0).unwrap().unwrap().logged_at);
+    assert!(entry.logged_at >= bench.entry(0).logged_at);
 }
 
 #[tokio::test]
 async fn a_nar_and_its_claims_meet_in_either_order() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let file = |number| bench.index.path(&hash_part(number)).unwrap().unwrap().claims[0].file;
-    bench
-        .sequencer
-        .attest(vec![vouched(1, "n"), vouched(2, "n"), vouched(3, "other")])
-        .await
-        .unwrap();
+    bench.attest(vec![vouched(1, "n"), vouched(2, "n"), vouched(3, "other")]).await.unwrap();
     assert_eq!(file(1), None);
-    let stored = bench.sequencer.keep(vec![kept("n", "file")]).await.unwrap()[0];
+    let stored = bench.keep(vec![kept("n", "file")]).await.unwrap()[0];
     assert_eq!((file(1), file(2), file(3)), (Some(stored), Some(stored), None));
-    bench.sequencer.attest(vec![vouched(4, "n")]).await.unwrap();
+    bench.attest(vec![vouched(4, "n")]).await.unwrap();
     assert_eq!(file(4), Some(stored));
 }
 
 #[tokio::test]
 async fn claim_and_nar_meet_within_one_group() {
-    let bench = Bench::new();
-    let (attested, stored) = tokio::join!(
-        bench.sequencer.attest(vec![vouched(1, "n")]),
-        bench.sequencer.keep(vec![kept("n", "file")])
-    );
+    let bench = Bench::new().await;
+    let (attested, stored) =
+        tokio::join!(bench.attest(vec![vouched(1, "n")]), bench.keep(vec![kept("n", "file")]));
     attested.unwrap();
     let record = bench.index.path(&hash_part(1)).unwrap().unwrap();
     assert_eq!(record.claims[0].file, Some(stored.unwrap()[0]));
@@ -126,38 +161,59 @@ async fn claim_and_nar_meet_within_one_group() {
 
 #[tokio::test]
 async fn the_first_file_of_a_nar_stays_and_the_second_is_an_alias() {
-    let bench = Bench::new();
-    let first = bench.sequencer.keep(vec![kept("n", "one")]).await.unwrap();
-    let second = bench.sequencer.keep(vec![kept("n", "two")]).await.unwrap();
+    let bench = Bench::new().await;
+    let first = bench.keep(vec![kept("n", "one")]).await.unwrap();
+    let second = bench.keep(vec![kept("n", "two")]).await.unwrap();
     assert_eq!(first, second);
     assert_eq!(bench.index.alias(&FileHash::of(b"two")).unwrap(), Some(NarHash::of(b"n")));
 }
 
 #[tokio::test]
 async fn more_than_a_group_is_logged_in_order() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     let many: Vec<Vouched> = (0..600).map(|number| vouched(number, "n")).collect();
-    let standings = bench.sequencer.attest(many).await.unwrap();
+    let standings = bench.attest(many).await.unwrap();
     assert!(standings.iter().enumerate().all(|(at, standing)| standing.index == at as u64));
 }
 
 #[tokio::test]
 async fn a_signer_cannot_claim_without_end() {
-    let bench = Bench::new();
+    let bench = Bench::new().await;
     for number in 0..group::MAX_CLAIMS_PER_SIGNER {
-        bench.sequencer.attest(vec![vouched(1, &format!("nar {number}"))]).await.unwrap();
+        bench.attest(vec![vouched(1, &format!("nar {number}"))]).await.unwrap();
     }
-    let refused = bench.sequencer.attest(vec![vouched(1, "one more")]).await.unwrap_err();
+    let refused = bench.attest(vec![vouched(1, "one more")]).await.unwrap_err();
     assert!(matches!(refused, Failure::Rejected(rejected) if rejected.code == "too_many_claims"));
 }
 
 #[tokio::test]
 async fn enrolments_are_seen_at_once_and_after_a_restart() {
-    let bench = Bench::new();
-    let at = bench.sequencer.enrol(alice().public()).await.unwrap();
-    assert_eq!(bench.sequencer.enrol(alice().public()).await.unwrap(), at);
-    let named = |bench: &Bench| bench.signers.read().unwrap().named(alice().name()).cloned();
-    assert_eq!(named(&bench).unwrap().enrolled_at, at);
+    let bench = Bench::new().await;
+    let bob = SecretKey::from_seed("bob".parse().unwrap(), &[2; 32]).public();
+    let first = bench.ledger.enrol(bob.clone()).await.unwrap();
+    let again = bench.ledger.enrol(bob.clone()).await.unwrap();
+    assert_eq!((first.index, first.new), (1, true));
+    assert_eq!((again.index, again.logged_at, again.new), (1, first.logged_at, false));
+    let enrolled_at = |bench: &Bench| bench.ledger.signers().named(bob.name()).unwrap().enrolled_at;
+    assert_eq!(enrolled_at(&bench), first.logged_at);
     let bench = bench.reopen().await;
-    assert_eq!(named(&bench).unwrap().enrolled_at, at);
+    assert_eq!(enrolled_at(&bench), first.logged_at);
+}
+
+#[tokio::test]
+async fn a_key_adds_nothing_from_the_entry_after_its_end() {
+    let bench = Bench::new().await;
+    bench.attest(vec![vouched(1, "a")]).await.unwrap();
+    let origin = format!("{}/keys", bench.ledger.identity().origin());
+    let revoke = KeyEvent::Revoke { key: alice().public().id(), reason: RevokeReason::Retired };
+    let signed = revoke.sign(&origin, &[&alice()]).unwrap();
+    let (revoked, late) = tokio::join!(
+        bench.ledger.sequencer().key_event(signed),
+        bench.attest(vec![vouched(2, "b")])
+    );
+    revoked.unwrap();
+    let late = late.unwrap_err();
+    assert!(matches!(late, Failure::Rejected(rejected) if rejected.code == "key_revoked"));
+    let again = bench.attest(vec![vouched(1, "a")]).await.unwrap();
+    assert_eq!(again, [Standing { index: 0, new: false }], "what was logged before stays");
 }

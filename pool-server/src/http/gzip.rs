@@ -1,0 +1,27 @@
+//! Compressing an answer for who asks for that.
+
+use std::io::Write;
+
+use axum::http::{HeaderMap, header};
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+/// Whether `Accept-Encoding` names gzip, and does not rule it out with a weight of zero.
+pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let codings = lines.filter_map(|line| line.to_str().ok()).flat_map(|line| line.split(','));
+    let mut weights = codings.filter_map(|coding| {
+        let mut parts = coding.split(';').map(str::trim);
+        let name = parts.next()?;
+        let is_gzip = name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip");
+        is_gzip.then(|| parts.find_map(|part| part.strip_prefix("q=")).unwrap_or("1").to_owned())
+    });
+    weights.next().is_some_and(|weight| weight.parse::<f32>().is_ok_and(|weight| weight > 0.0))
+}
+
+/// The bytes, compressed. They are few: a bundle of entries.
+pub(super) fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len()), Compression::fast());
+    encoder.write_all(bytes)?;
+    encoder.finish()
+}

@@ -1,0 +1,120 @@
+//! The head of a log: the last checkpoint that was signed, in a file of its own.
+//!
+//! It must never go back: whoever has seen a checkpoint must find it again in every later tree. So
+//! it stands apart from the database, which may be restored from an older copy.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use schema::tlog::checkpoint::SignedCheckpoint;
+use schema::tlog::note::VerifierKey;
+
+use crate::durable;
+use crate::rejected::Error;
+
+/// A slot is a block of its own, so that a torn write of one leaves the other whole.
+const SLOT: usize = 4096;
+const SLOTS: usize = 2;
+
+/// The file of a head. It has two slots, written in turn; the larger checkpoint of those that
+/// verify is the head. The signature is the checksum.
+pub(super) struct Head {
+    file: File,
+    path: PathBuf,
+    key: VerifierKey,
+    newest: Newest,
+}
+
+struct Newest {
+    slot: usize,
+    checkpoint: SignedCheckpoint,
+}
+
+impl Head {
+    /// Opens the head in the file at `path`; none when there is no such file.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or in which no slot holds a checkpoint by `key`.
+    pub(super) fn open(path: &Path, key: &VerifierKey) -> Result<Option<Self>, Error> {
+        let file = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(Error::file("open", path)(error)),
+        };
+        let newest = newest(&file, path, key)?;
+        Ok(Some(Self { file, path: path.to_owned(), key: key.clone(), newest }))
+    }
+
+    /// Makes the head of a new log.
+    ///
+    /// # Errors
+    /// A file that cannot be written.
+    pub(super) fn create(
+        path: &Path,
+        key: &VerifierKey,
+        first: &SignedCheckpoint,
+    ) -> Result<Self, Error> {
+        let mut slots = slot_bytes(path, first)?;
+        slots.resize(SLOT * SLOTS, 0);
+        durable::replace(path, &slots, durable::PUBLIC)?;
+        Self::open(path, key)?.ok_or_else(|| damaged(path, "it vanished as soon as it was made"))
+    }
+
+    /// The head.
+    pub(super) fn checkpoint(&self) -> &SignedCheckpoint {
+        &self.newest.checkpoint
+    }
+
+    /// Replaces the head, durably, if it is still the one that this was told last: the compare of
+    /// a compare-and-swap reads the file again. One write and one sync.
+    ///
+    /// # Errors
+    /// A smaller checkpoint, a file that somebody else has changed, or one that cannot be written.
+    pub(super) fn advance(&mut self, to: SignedCheckpoint) -> Result<(), Error> {
+        let found = newest(&self.file, &self.path, &self.key)?;
+        let known = &self.newest.checkpoint;
+        if found.checkpoint.note().text() != known.note().text() {
+            return Err(damaged(&self.path, "it is not as this pool left it"));
+        }
+        if to.size() < known.size() {
+            return Err(damaged(&self.path, "a log never shrinks"));
+        }
+        let slot = (found.slot + 1) % SLOTS;
+        let bytes = slot_bytes(&self.path, &to)?;
+        let offset = (slot * SLOT) as u64;
+        self.file.write_all_at(&bytes, offset).map_err(Error::file("write", &self.path))?;
+        self.file.sync_data().map_err(Error::file("sync", &self.path))?;
+        self.newest = Newest { slot, checkpoint: to };
+        Ok(())
+    }
+}
+
+fn newest(file: &File, path: &Path, key: &VerifierKey) -> Result<Newest, Error> {
+    let mut bytes = vec![0; SLOT * SLOTS];
+    file.read_exact_at(&mut bytes, 0).map_err(Error::file("read", path))?;
+    let slots = bytes.chunks_exact(SLOT).enumerate().filter_map(|(slot, bytes)| {
+        let end = bytes.iter().position(|byte| *byte == 0)?;
+        let checkpoint = SignedCheckpoint::open(&bytes[..end], key).ok()?;
+        Some(Newest { slot, checkpoint })
+    });
+    slots.max_by_key(|it| it.checkpoint.size()).ok_or_else(|| Error::Setup {
+        detail: format!("{} holds no checkpoint of {}", path.display(), key.name()),
+        hint: "`origin` and pool.key must be those the log was begun with; or put this file back \
+               from a backup"
+            .to_owned(),
+    })
+}
+
+fn slot_bytes(path: &Path, checkpoint: &SignedCheckpoint) -> Result<Vec<u8>, Error> {
+    let mut bytes = checkpoint.note().to_string().into_bytes();
+    if bytes.len() >= SLOT {
+        return Err(damaged(path, "the checkpoint is too long"));
+    }
+    bytes.resize(SLOT, 0);
+    Ok(bytes)
+}
+
+fn damaged(path: &Path, why: &str) -> Error {
+    Error::Damaged(format!("{}: {why}", path.display()))
+}

@@ -1,0 +1,169 @@
+//! The index log: at which size the attestations log had which map.
+//!
+//! It follows the attestations log, and is never waited for by those who attest. A leaf is logged
+//! and published before the map on disk becomes the one that it tells of, so that every answer
+//! can be checked against a checkpoint that is there. A crash in between leaves the map behind its
+//! log, and the next start brings it up again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schema::attestation::Entry;
+use schema::tlog::merkle;
+use schema::verifiable_map::IndexLeaf;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep_until};
+
+use super::log::Log;
+use super::shown::{Published, Shown, unreadable};
+use crate::index::{Index, LogId};
+use crate::rejected::Error;
+
+/// A busy pool has a leaf this often at most: each costs two syncs.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// The most attestations under one leaf more than under the one before. They are in memory at once.
+const STEP: u64 = 4096;
+
+/// What keeps the index log up.
+pub(super) struct Indexer {
+    task: JoinHandle<()>,
+}
+
+impl Indexer {
+    /// Brings the map up to its log, and starts to follow the attestations. What is sent to
+    /// `covered` is how many of them the map has.
+    ///
+    /// # Errors
+    /// A map or a log that does not follow from the attestations, or a failing database.
+    pub(super) fn start(
+        index: Arc<Index>,
+        log: Log,
+        attestations: Shown,
+        covered: watch::Sender<u64>,
+    ) -> Result<Self, Error> {
+        let worker = Worker { index, log, attestations };
+        worker.catch_up()?;
+        covered.send_replace(worker.covered()?);
+        Ok(Self { task: tokio::spawn(follow(worker, covered)) })
+    }
+
+    /// Waits for the end, which comes when the attestations log is closed.
+    pub(super) async fn ended(self) {
+        let _ = self.task.await;
+    }
+}
+
+async fn follow(mut worker: Worker, covered: watch::Sender<u64>) {
+    let mut changes = worker.attestations.clone();
+    let mut next = Instant::now();
+    loop {
+        let grown = tokio::task::spawn_blocking(move || {
+            let grown = worker.grow();
+            (worker, grown)
+        });
+        let Ok((back, grown)) = grown.await else { return };
+        worker = back;
+        match grown {
+            Ok(size) => {
+                covered.send_replace(size);
+            }
+            Err(error) => tracing::error!(%error, "the index log was not brought up to date"),
+        }
+        if !pause(&mut changes, next).await {
+            return;
+        }
+        next = Instant::now() + INTERVAL;
+    }
+}
+
+/// Waits until there is something new, and `until` is over. False when there will be nothing.
+async fn pause(changes: &mut Shown, until: Instant) -> bool {
+    if !changes.changes().await {
+        return false;
+    }
+    loop {
+        tokio::select! {
+            () = sleep_until(until) => return true,
+            more = changes.changes() => if !more { return false },
+        }
+    }
+}
+
+struct Worker {
+    index: Arc<Index>,
+    log: Log,
+    attestations: Shown,
+}
+
+impl Worker {
+    /// How many attestations the map covers.
+    fn covered(&self) -> Result<u64, Error> {
+        Ok(self.index.map_state()?.map_or(0, |state| state.leaf.size))
+    }
+
+    /// Grows the map over leaves that were logged before. Each must come out as it was.
+    fn catch_up(&self) -> Result<(), Error> {
+        let known = self.index.map_state()?.map_or(0, |state| state.number + 1);
+        for number in known..self.log.size() {
+            let bytes = self.index.log_entries(LogId::Index, number, 1)?;
+            let leaf = bytes.first().and_then(|bytes| IndexLeaf::parse(bytes).ok());
+            let leaf = leaf.ok_or_else(|| damaged(number, "does not read"))?;
+            let from = self.covered()?;
+            if leaf.size < from || leaf.size - from > STEP {
+                return Err(damaged(number, "is of another size than it can be"));
+            }
+            let entries = self.entries(from, leaf.size)?;
+            let grown = self.index.grown_map(&entries, leaf.attestations)?;
+            if *grown.leaf() != leaf {
+                return Err(damaged(number, "does not follow from the attestations"));
+            }
+            grown.commit(number)?;
+        }
+        Ok(())
+    }
+
+    /// Logs leaves until all published attestations are covered, and answers with how many they are.
+    fn grow(&mut self) -> Result<u64, Error> {
+        let published = self.attestations.published();
+        loop {
+            let from = self.covered()?;
+            if from >= published.size() {
+                return Ok(from);
+            }
+            self.grow_to((from + STEP).min(published.size()), from, &published)?;
+        }
+    }
+
+    fn grow_to(&mut self, size: u64, from: u64, published: &Published) -> Result<(), Error> {
+        let entries = self.entries(from, size)?;
+        let nodes = self.attestations.nodes(published);
+        let root = merkle::root(size, &nodes).map_err(unreadable)?;
+        let grown = self.index.grown_map(&entries, root)?;
+        let mut stage = self.log.stage();
+        let mut batch = self.index.batch();
+        let number = stage.append(&mut batch, &grown.leaf().to_bytes())?;
+        batch.commit()?;
+        self.log.written(stage);
+        self.log.sign()?;
+        grown.commit(number)
+    }
+
+    fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, Error> {
+        let count = usize::try_from(to - from).unwrap_or(usize::MAX);
+        let entries = self.index.log_entries(LogId::Attestations, from, count)?;
+        if entries.len() < count {
+            return Err(Error::Damaged(format!("the attestations log ends before {to}")));
+        }
+        let parse = |bytes: &Vec<u8>| Entry::parse(bytes);
+        entries
+            .iter()
+            .map(parse)
+            .collect::<Result<_, _>>()
+            .map_err(|error| Error::Damaged(format!("an attestation after {from}: {error}")))
+    }
+}
+
+fn damaged(number: u64, why: &str) -> Error {
+    Error::Damaged(format!("leaf {number} of the index log {why}"))
+}
