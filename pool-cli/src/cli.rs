@@ -1,15 +1,19 @@
 //! The command line. `--help` is the manual, and the man pages are made from it.
 
+mod ledger;
 mod pages;
 
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use schema::key::KeyName;
+use schema::name_pattern::NamePattern;
 
 use crate::compress::Method;
+use crate::expiry::Expiry;
 use crate::store::Location;
 
+pub(crate) use self::ledger::{Audit, Ledger, Proof, Verify};
 pub(crate) use self::pages::{Shell, completions, man_page, write_man_pages};
 
 /// Reads the arguments; help, version and mistakes end the program here.
@@ -47,7 +51,8 @@ Exit status:
 
 Files:
   $XDG_CONFIG_HOME/narpool/credentials.toml   what `pool login` keeps (default ~/.config)
-  $XDG_STATE_HOME/narpool/queue/              pushes that wait for the pool (default ~/.local/state)";
+  $XDG_STATE_HOME/narpool/queue/              pushes that wait for the pool (default ~/.local/state)
+  $XDG_STATE_HOME/narpool/ledger/             what `pool ledger audit` saw of each pool";
 
 /// Options of every command.
 #[derive(Debug, Args)]
@@ -94,7 +99,7 @@ pub(crate) enum Command {
     /// Make and look at signing keys, in Nix's own file formats.
     #[command(subcommand)]
     Key(Key),
-    /// Make keys known to the pool, and list those it knows.
+    /// Make keys known to the pool, list those it knows, and say what became of them.
     #[command(subcommand)]
     Signer(Signer),
     /// Send the NARs that the pool lacks, and sign the closure of the paths.
@@ -116,6 +121,9 @@ pub(crate) enum Command {
     ///
     /// Exits with 1 when the pool never saw the path or NAR.
     Show(Show),
+    /// Watch a pool's ledger: audit it, and take proofs from it.
+    #[command(subcommand)]
+    Ledger(Ledger),
     /// See whether the pool answers, and how fast.
     Ping,
     /// Print a completion script for a shell.
@@ -171,6 +179,74 @@ pub(crate) enum Signer {
     },
     /// List the signers that the pool knows, the oldest first.
     List,
+    /// Pass a name on to a new key.
+    ///
+    /// The old key adds nothing from then on, and what it signed still counts. Both keys sign, so that
+    /// nobody gives a name away, or to a key that is not theirs.
+    Rotate(Rotate),
+    /// Let a machine's key attest some paths for a while, in the name of your own key.
+    ///
+    /// Your own key need then not lie on the machine. Whoever believes it may also believe the keys
+    /// that it delegated to; to revoke it revokes all of them.
+    Delegate(Delegate),
+    /// End a key, for ever: nobody can have its name again.
+    ///
+    /// A key may end itself. With NAME, the key that signs ends another: as the root of a machine's
+    /// key, or as the pool's own key, with which the operator ends any.
+    Revoke(Revoke),
+    /// Print all that ever happened to the pool's keys.
+    ///
+    /// The whole keys log is read, every signature in it verified, and its entries compared with the
+    /// checkpoint that the pool signed. Exits with 1 when anything is not in order.
+    Log,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Rotate {
+    /// The secret key that has the name now.
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) old: PathBuf,
+
+    /// The secret key that gets it: `pool key generate` with the same name and another file.
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) new: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delegate {
+    /// The secret key that answers for the machine.
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) root: PathBuf,
+
+    /// The machine's key, under a name that no key had: its file, or a public line.
+    #[arg(value_name = "KEYFILE|PUBLICKEY")]
+    pub(crate) key: String,
+
+    /// What it may attest: a pattern for what follows the hash in a path, such as 'linux-*' or '*'.
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) names: NamePattern,
+
+    /// Until when: 90d, 12h, or the last day (UTC) as 2027-03-31.
+    #[arg(long, value_name = "DATE|DURATION")]
+    pub(crate) not_after: Expiry,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Revoke {
+    /// The secret key to sign with. Without NAME it is the key that ends.
+    #[arg(long, value_name = "KEYFILE")]
+    pub(crate) key: PathBuf,
+
+    /// The name of another key, which ends instead.
+    pub(crate) name: Option<KeyName>,
+
+    /// Others may have used the key: its entries in the pool's ledger from this index on are void.
+    ///
+    /// Earlier ones still count. `pool show` tells the index of each entry. Without this option the
+    /// key is merely out of use, and all that it signed counts. It may be given later on, too, and
+    /// again with a lower index.
+    #[arg(long, value_name = "INDEX")]
+    pub(crate) compromised_from: Option<u64>,
 }
 
 /// What to sign, and with what.
@@ -273,5 +349,12 @@ mod tests {
         assert!(read("pool push p --key k --compression lzip").is_err());
         assert!(read("pool push p --key k --compression zstd:23").is_err());
         assert!(read("pool key generate a:b").is_err());
+        let delegate = "pool signer delegate --root r box.pub --names linux-*";
+        assert!(read(&format!("{delegate} --not-after 90d")).is_ok());
+        assert!(read(delegate).is_err(), "no delegation is for ever");
+        assert!(read(&format!("{delegate} --not-after soon")).is_err());
+        assert!(read("pool signer delegate --root r b --names a** --not-after 1d").is_err());
+        assert!(read("pool signer revoke --key k box --compromised-from 7").is_ok());
+        assert!(read("pool signer revoke box").is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 mod attest;
 mod key;
+mod ledger;
 mod login;
 mod man;
 mod ping;
@@ -25,6 +26,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Login(login) => login::run(login, global, output).await,
         Command::Key(key) => key::run(key, output),
         Command::Signer(signer) => signer::run(signer, &asking()?, output).await,
+        Command::Ledger(ledger) => ledger::run(ledger, global, output).await,
         Command::Push(push) => push::run(push, global, output).await,
         Command::Attest(attest) => attest::run(attest, global, output).await,
         Command::Show(show) => show::run(&show.subject, &asking()?, output).await,

@@ -29,8 +29,13 @@ pub(crate) struct Access {
 impl Access {
     /// Puts together what the user said and what was kept.
     pub(crate) fn find(global: &Global) -> Result<Self> {
+        Self::find_at(global.server.as_deref(), global)
+    }
+
+    /// The same for the pool at an address that the command was given by itself, if it was.
+    pub(crate) fn find_at(server: Option<&str>, global: &Global) -> Result<Self> {
         let kept = Credentials::load(&user_dirs::config())?;
-        let server = match &global.server {
+        let server = match server {
             Some(server) => trimmed(server),
             None => kept.default.clone().ok_or_else(no_server)?,
         };

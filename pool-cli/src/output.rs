@@ -1,5 +1,6 @@
 //! The one printer: results on standard output, everything else on standard error.
 
+mod count;
 mod progress;
 mod text;
 
@@ -12,6 +13,7 @@ use serde_json::json;
 
 use crate::exit;
 
+pub(crate) use self::count::Count;
 pub(crate) use self::progress::{Counter, Progress};
 pub(crate) use self::text::{bytes, plural, time};
 

@@ -1,10 +1,13 @@
 //! `pool signer`: the keys that a pool knows.
 
+mod event;
+mod log;
+
 use std::fmt::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
-use schema::api::{EnrolRequest, Proof, Signer as Enrolled};
+use schema::api::{EnrolRequest, KeyStanding, Proof, Signer as Enrolled};
 use schema::enrolment;
 use schema::key::SecretKey;
 
@@ -14,7 +17,7 @@ use crate::key_file::AnyKey;
 use crate::output::{Output, time};
 use crate::remote::Remote;
 
-/// Enrols a key, or lists them.
+/// Enrols a key, says what became of one, or lists them.
 pub(super) async fn run(signer: Signer, remote: &Remote<'_>, output: &Output) -> Result<Exit> {
     match signer {
         Signer::Enrol { key } => {
@@ -26,20 +29,30 @@ pub(super) async fn run(signer: Signer, remote: &Remote<'_>, output: &Output) ->
             output.result(&signer, || {
                 format!("{} is known to {} as {}", signer.key_id, remote.server(), signer.name)
             });
+            Ok(Exit::Yes)
         }
         Signer::List => {
             let signers = remote.signers().await?;
             output.result(&signers, || table(&signers));
+            Ok(Exit::Yes)
         }
+        Signer::Rotate(rotate) => event::rotate(rotate, remote, output).await,
+        Signer::Delegate(delegate) => event::delegate(delegate, remote, output).await,
+        Signer::Revoke(revoke) => event::revoke(revoke, remote, output).await,
+        Signer::Log => log::run(remote, output).await,
     }
-    Ok(Exit::Yes)
 }
 
 fn proven(key: &SecretKey) -> Result<EnrolRequest> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("reading the clock")?;
-    let made_at = now.as_secs();
+    let made_at = now()?;
     let proof = Proof { made_at, signature: enrolment::prove(key, made_at) };
     Ok(EnrolRequest { public_key: key.public(), proof: Some(proof) })
+}
+
+/// POSIX seconds.
+fn now() -> Result<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("reading the clock")?;
+    Ok(now.as_secs())
 }
 
 fn table(signers: &[Enrolled]) -> String {
@@ -48,7 +61,25 @@ fn table(signers: &[Enrolled]) -> String {
     }
     let mut out = String::new();
     for signer in signers {
-        let _ = writeln!(out, "{}  since {}", signer.public_key, time(signer.enrolled_at));
+        let _ = write!(out, "{}  since {}", signer.public_key, time(signer.enrolled_at));
+        if let (Some(names), Some(not_after)) = (&signer.names, signer.not_after) {
+            let root = signers.iter().find(|root| Some(root.key_id) == signer.delegated_by);
+            let root = root.map(|root| format!(" for {}", root.name)).unwrap_or_default();
+            let _ = write!(out, ", {names}{root} until {}", time(not_after));
+        }
+        let standing = match signer.standing {
+            KeyStanding::Active => None,
+            KeyStanding::Rotated => Some("rotated"),
+            KeyStanding::Retired => Some("retired"),
+            KeyStanding::Compromised => Some("COMPROMISED"),
+        };
+        if let (Some(standing), Some(until)) = (standing, signer.until) {
+            let _ = write!(out, ", {standing}: its entries from {until} on do not count");
+        }
+        out.push('\n');
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

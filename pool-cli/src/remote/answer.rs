@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::{Bytes, BytesMut};
 use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use schema::api::Problem;
@@ -26,6 +27,28 @@ pub(super) async fn read<T: DeserializeOwned>(response: Response) -> Result<T, T
         let hint = "is this the address of a pool, and of the same version as this program?";
         Trouble::Lasting(Failure::could_not_tell(message).hint(hint).into())
     })
+}
+
+/// Reads a file of at most `longest` bytes, or what is wrong.
+pub(super) async fn file(mut response: Response, longest: usize) -> Result<Bytes, Trouble> {
+    if !response.status().is_success() {
+        return Err(refusal(response).await);
+    }
+    let server = response.url().origin().ascii_serialization();
+    let mut file = BytesMut::new();
+    loop {
+        match response.chunk().await {
+            Ok(Some(piece)) if piece.len() <= longest - file.len() => {
+                file.extend_from_slice(&piece)
+            }
+            Ok(Some(_)) => {
+                let message = format!("{server} sends more than {longest} bytes for one file");
+                return Err(Trouble::Lasting(Failure::could_not_tell(message).into()));
+            }
+            Ok(None) => return Ok(file.freeze()),
+            Err(error) => return Err(unreachable(&server, error)),
+        }
+    }
 }
 
 /// A 404 by which a pool says that it never saw a thing; any other is trouble.
