@@ -4,7 +4,9 @@
 pub mod cli;
 pub mod client;
 pub mod deadline;
+pub mod foreign;
 pub mod lab;
+pub mod log_copy;
 pub mod nar;
 pub mod nix;
 pub mod program;
@@ -12,3 +14,4 @@ pub mod random;
 pub mod run;
 pub mod server;
 pub mod wire;
+pub mod witness;

@@ -4,6 +4,7 @@
 mod e2e {
     mod bad_input;
     mod crash;
+    mod ledger;
     mod memory;
     mod published;
     mod side_documents;

@@ -1,6 +1,7 @@
 //! Every format: what is printed reads back, what reads prints back, one byte changed is noticed,
 //! and programs that others wrote agree.
 
+#[cfg(test)]
 mod formats {
     mod arbitrary;
     mod batch;

@@ -22,16 +22,16 @@ const fn schema(crate_name: &'static str, modules: &'static [&'static str]) -> H
     Home { package: "schema", crate_name, modules }
 }
 
-pub(super) const HOMES: [Home; 40] = [
+pub(super) const HOMES: [Home; 41] = [
     schema("ed25519_dalek", &["key"]),
-    schema("utoipa", &["api", "compression", "key_event", "wire_text"]),
+    schema("utoipa", &["api", "compression", "key_event", "verifiable_map", "wire_text"]),
     // The door takes a router, and no more.
     server("axum", &["http", "serve"]),
     server("axum_server", &["serve"]),
     server("brotli", &["ingest::decode"]),
     server("bzip2", &["ingest::decode"]),
     server("clap", &["cli"]),
-    server("flate2", &["ingest::decode"]),
+    server("flate2", &["http::gzip", "ingest::decode"]),
     server("liblzma", &["ingest::decode"]),
     server("listenfd", &["serve"]),
     server("lzma_rust2", &["ingest::decode"]),
@@ -42,7 +42,8 @@ pub(super) const HOMES: [Home; 40] = [
     server("object_store", &["blobs"]),
     server("rocksdb", &["index::families", "index::rocks"]),
     server("rustix", &["blobs", "serve"]),
-    server("rustls", &["serve"]),
+    server("reqwest", &["ledger::witnesses"]),
+    server("rustls", &["ledger::witnesses", "serve"]),
     server("sd_notify", &["serve"]),
     server("subtle", &["auth"]),
     server("toml", &["config"]),

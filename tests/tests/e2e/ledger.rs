@@ -1,0 +1,8 @@
+//! The pool's logs, as others see them.
+
+mod audit;
+mod foreign;
+mod keys;
+mod served;
+mod witness;
+mod witnessed;
