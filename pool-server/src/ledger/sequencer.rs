@@ -191,12 +191,16 @@ struct Worker {
 
 impl Worker {
     fn run(mut self, mut inbox: mpsc::Receiver<Order>) {
-        while let Some(first) = inbox.blocking_recv() {
+        let mut held = None;
+        while let Some(first) = held.take().or_else(|| inbox.blocking_recv()) {
             let mut weight = first.weight();
             let mut orders = vec![first];
-            while weight < MAX_GROUP {
-                let Ok(next) = inbox.try_recv() else { break };
+            while let Ok(next) = inbox.try_recv() {
                 weight += next.weight();
+                if weight > MAX_GROUP {
+                    held = Some(next);
+                    break;
+                }
                 orders.push(next);
             }
             let stop = orders.iter().position(|order| matches!(order, Order::Stop { .. }));

@@ -210,11 +210,11 @@ fn bombs_do_not_go_off() {
     let big = nar::file(&vec![0; 64 << 20]);
     let noise = nar::file(&nar::noise(1, 5 << 20));
     let small = nar::file(b"small");
-    let skipped = 9_u32 << 20;
+    let padding = 9_u32 << 20;
     let padded = [
         &0x184d_2a50_u32.to_le_bytes()[..],
-        &skipped.to_le_bytes(),
-        &vec![0; skipped as usize],
+        &padding.to_le_bytes(),
+        &vec![0; padding as usize],
         &nar::zstd(&small),
     ]
     .concat();

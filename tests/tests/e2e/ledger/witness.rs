@@ -74,3 +74,21 @@ fn cosigns_what_only_grew(witness: (&str, &str), name: &str) {
     let unknown = add_checkpoint(witness, &made("other.example/log", 8, &[]).0, 0, &[]);
     assert_eq!(unknown.status, 404, "{unknown:?}");
 }
+
+#[test]
+fn of_forks_that_come_at_once_one_is_cosigned() {
+    let forks: Vec<_> =
+        (0..8).map(|fork| made(ORIGIN, 7, &entries(300, &format!("fork {fork}")))).collect();
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path(), &["--witness-logs", &forks[0].1]);
+    let witness = (server.address(), "/witness");
+    let statuses: Vec<_> = std::thread::scope(|scope| {
+        let asking = |(log, _): &(LogCopy, String)| add_checkpoint(witness, log, 0, &[]).status;
+        let threads: Vec<_> = forks.iter().map(|fork| scope.spawn(move || asking(fork))).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    let cosigned = statuses.iter().filter(|status| **status == 200).count();
+    let refused = statuses.iter().filter(|status| **status == 409).count();
+    assert_eq!((cosigned, refused), (1, 7), "{statuses:?}");
+    server.stop();
+}
