@@ -1,4 +1,4 @@
-//! Packing NARs, one independent piece at a time, and unpacking them again.
+//! Packing NARs, one independent piece at a time.
 
 use std::fmt;
 use std::io::Read;
@@ -8,8 +8,6 @@ use std::str::FromStr;
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use schema::compression::Compression;
-
-use crate::exit::Failure;
 
 /// How much of a NAR goes into one frame: pieces that cores pack, and readers could unpack, side by
 /// side.
@@ -138,37 +136,17 @@ fn xz(level: u32, piece: &[u8]) -> Result<Vec<u8>> {
     Ok(packed)
 }
 
-/// Unpacks what lies in `file`, however many frames or streams it has.
-pub(crate) fn decompress(
-    compression: Compression,
-    file: std::fs::File,
-) -> Result<Box<dyn Read + Send>> {
-    Ok(match compression {
-        Compression::None => Box::new(file),
-        Compression::Zstd => Box::new(zstd::Decoder::new(file)?),
-        Compression::Xz => Box::new(liblzma::read::XzDecoder::new_multi_decoder(file)),
-        other => {
-            return Err(Failure::could_not_tell(format!("cannot unpack {other} here"))
-                .hint("push from a store, or from a cache packed with xz, zstd or none")
-                .into());
-        }
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use std::io::{Seek, Write};
-
     use super::*;
+    use crate::decode::decode;
 
     const METHODS: [Method; 4] = [Method::None, Method::Zstd(3), Method::Zstd(19), Method::Xz(1)];
 
     fn unpacked(compression: Compression, packed: &[u8]) -> Vec<u8> {
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(packed).unwrap();
-        file.rewind().unwrap();
+        let file = std::io::Cursor::new(packed.to_vec());
         let mut out = Vec::new();
-        decompress(compression, file).unwrap().read_to_end(&mut out).unwrap();
+        decode(compression, file).unwrap().read_to_end(&mut out).unwrap();
         out
     }
 

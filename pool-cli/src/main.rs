@@ -5,6 +5,7 @@ mod cli;
 mod command;
 mod compress;
 mod credentials;
+mod decode;
 mod exit;
 mod expiry;
 mod key_file;

@@ -11,7 +11,7 @@ use schema::narinfo::NarInfo;
 use schema::store_path::{StoreDir, StorePath};
 
 use super::PathInfo;
-use crate::compress;
+use crate::decode::decode;
 use crate::exit::Failure;
 
 /// The directory, and which store it speaks of.
@@ -67,7 +67,7 @@ impl BinaryCache {
         }
         let path = self.cache.join(url);
         let file = File::open(&path).with_context(|| path.display().to_string())?;
-        let mut nar = compress::decompress(delivery.compression, file)?;
+        let mut nar = decode(delivery.compression, io::BufReader::new(file))?;
         io::copy(&mut nar, out).with_context(|| path.display().to_string())?;
         Ok(())
     }
@@ -94,6 +94,7 @@ impl BinaryCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::compress;
     use crate::store::{Location, Store};
 
     const TOP: &str = "7h7qgvs4kgzsn8a6rb273saxyqh4jxlz-top";
@@ -148,7 +149,7 @@ mod tests {
             ("../secret", "none", "not in the cache"),
             ("http://elsewhere/x.nar", "none", "elsewhere"),
             ("nar/gone.nar", "none", "gone.nar"),
-            ("nar/x.nar.zst", "br", "br"),
+            ("nar/x.nar.zst", "br", "x.nar.zst"),
         ] {
             let (other, store) = cache(url, compression);
             fs::create_dir(other.path().join("nar")).unwrap();

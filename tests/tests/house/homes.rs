@@ -22,7 +22,7 @@ const fn schema(crate_name: &'static str, modules: &'static [&'static str]) -> H
     Home { package: "schema", crate_name, modules }
 }
 
-pub(super) const HOMES: [Home; 41] = [
+pub(super) const HOMES: [Home; 45] = [
     schema("ed25519_dalek", &["key"]),
     schema("utoipa", &["api", "compression", "key_event", "verifiable_map", "wire_text"]),
     // The door takes a router, and no more.
@@ -54,17 +54,21 @@ pub(super) const HOMES: [Home; 41] = [
     server("utoipa_axum", &["http"]),
     server("zeroize", &["ledger"]),
     server("zstd", &["ingest::decode"]),
+    cli("brotli", &["decode"]),
+    cli("bzip2", &["decode"]),
     cli("clap", &["cli"]),
     cli("clap_complete", &["cli"]),
     cli("clap_mangen", &["cli"]),
+    cli("flate2", &["decode"]),
     cli("indicatif", &["output"]),
-    cli("liblzma", &["compress"]),
-    cli("nix_archive", &["store"]),
+    cli("liblzma", &["compress", "decode"]),
+    cli("lzma_rust2", &["decode"]),
+    cli("nix_archive", &["nar", "store"]),
     cli("reqwest", &["remote"]),
     cli("rusqlite", &["store"]),
     cli("rustls", &["remote"]),
     cli("toml", &["credentials"]),
-    cli("zstd", &["compress"]),
+    cli("zstd", &["compress", "decode"]),
 ];
 
 /// Crates that a package may use in any of its modules.

@@ -7,7 +7,8 @@ use schema::compression::Compression;
 use schema::hash::NarHash;
 
 use super::*;
-use crate::compress::{Method, decompress};
+use crate::compress::Method;
+use crate::decode::decode;
 use crate::output::Output;
 use crate::store::Location;
 
@@ -66,7 +67,8 @@ async fn the_frames_in_order_are_the_nar_packed() {
         }
         std::io::Seek::rewind(&mut file).unwrap();
         let mut unpacked = Vec::new();
-        decompress(Compression::Zstd, file).unwrap().read_to_end(&mut unpacked).unwrap();
+        let file = std::io::BufReader::new(file);
+        decode(Compression::Zstd, file).unwrap().read_to_end(&mut unpacked).unwrap();
         assert!(unpacked == nar, "{len} bytes");
     }
 }
