@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::base32;
 use crate::claim::Claim;
-use crate::hash::hex;
+use crate::hash::{NarHash, hex};
 
 /// Why a text is not a content address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -69,6 +69,15 @@ impl ContentAddress {
             _ => return false,
         };
         hash_part == *path.base().hash_part().as_bytes()
+    }
+
+    /// The NAR that every path with this address and without a reference to itself has, where the
+    /// address says so: `fixed:r:sha256`.
+    #[must_use]
+    pub fn nar_hash(&self) -> Option<NarHash> {
+        let of_nar = self.method == Method::Nar && self.algorithm == "sha256";
+        let digest = <[u8; 32]>::try_from(&*self.digest).ok().filter(|_| of_nar)?;
+        Some(NarHash::from_bytes(digest))
     }
 }
 
@@ -136,7 +145,6 @@ impl fmt::Display for ContentAddress {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hash::NarHash;
 
     fn claim(path: &str, references: &[&str]) -> Claim {
         let references = references.iter().map(|reference| reference.parse().unwrap()).collect();

@@ -72,6 +72,25 @@ impl NamePattern {
         }
         true
     }
+
+    /// Whether some text matches both, however long it is. Names are not as long as any text, so two
+    /// patterns may overlap that no name matches.
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (Some((start, _)), Some((_, end))) = (self.0.split_once('*'), self.0.rsplit_once('*'))
+        else {
+            return other.matches(&self.0);
+        };
+        let (Some((other_start, _)), Some((_, other_end))) =
+            (other.0.split_once('*'), other.0.rsplit_once('*'))
+        else {
+            return self.matches(&other.0);
+        };
+        // Where both begin and end alike, the first star of each has room for what stands between the
+        // stars of the other.
+        let starts = start.starts_with(other_start) || other_start.starts_with(start);
+        starts && (end.ends_with(other_end) || other_end.ends_with(end))
+    }
 }
 
 impl FromStr for NamePattern {

@@ -22,8 +22,9 @@ const fn schema(crate_name: &'static str, modules: &'static [&'static str]) -> H
     Home { package: "schema", crate_name, modules }
 }
 
-pub(super) const HOMES: [Home; 45] = [
+pub(super) const HOMES: [Home; 46] = [
     schema("ed25519_dalek", &["key"]),
+    schema("toml", &["policy"]),
     schema("utoipa", &["api", "compression", "key_event", "verifiable_map", "wire_text"]),
     // The door takes a router, and no more.
     server("axum", &["http", "serve"]),
