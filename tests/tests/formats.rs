@@ -9,6 +9,8 @@ mod formats {
     mod claim;
     mod content_address;
     mod debug_info;
+    mod decide;
+    mod decide_closure;
     mod enrolment;
     mod entry;
     mod hash;
@@ -19,6 +21,7 @@ mod formats {
     mod name_pattern;
     mod narinfo;
     mod oracle;
+    mod policy;
     mod realisation;
     mod scan;
     mod store_path;

@@ -10,6 +10,7 @@ mod house {
     mod names;
     mod paths;
     mod project;
+    mod pure;
     mod texts;
 
     use project::Project;

@@ -23,8 +23,47 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
     reached[name.len()]
 }
 
+/// Whether some text matches both, by trying how far each may be read.
+fn overlap(one: &[u8], other: &[u8]) -> bool {
+    let mut reached = vec![(0, 0)];
+    let mut next = 0;
+    while let Some(&(left, right)) = reached.get(next) {
+        next += 1;
+        let steps = match (one.get(left), other.get(right)) {
+            (None, None) => return true,
+            (Some(b'*'), Some(_)) | (Some(_), Some(b'*')) => {
+                vec![(left + 1, right), (left, right + 1)]
+            }
+            (Some(b'*'), None) => vec![(left + 1, right)],
+            (None, Some(b'*')) => vec![(left, right + 1)],
+            (Some(left_byte), Some(right_byte)) if left_byte == right_byte => {
+                vec![(left + 1, right + 1)]
+            }
+            _ => vec![],
+        };
+        for step in steps {
+            if !reached.contains(&step) {
+                reached.push(step);
+            }
+        }
+    }
+    false
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    #[test]
+    fn patterns_overlap_as_the_definition_says(
+        one in "[ab]?(\\*?[ab]){0,5}\\*?",
+        other in "[ab]?(\\*?[ab]){0,5}\\*?",
+    ) {
+        let (Ok(left), Ok(right)) = (one.parse::<NamePattern>(), other.parse::<NamePattern>())
+        else { return Ok(()) };
+        let expected = overlap(one.as_bytes(), other.as_bytes());
+        prop_assert_eq!(left.overlaps(&right), expected, "{} {}", one, other);
+        prop_assert_eq!(right.overlaps(&left), expected);
+    }
 
     #[test]
     fn a_name_matches_as_the_definition_says(pattern in "[ab]?(\\*?[ab]){0,6}\\*?", name in "[ab]{0,10}") {
