@@ -137,6 +137,9 @@ pub struct Tally {
     pub have: usize,
     /// How many must.
     pub need: usize,
+    /// Whether it would be enough if every principal that says so also voted. A text that is kept back
+    /// must not make one claim the only one: so what would be enough is what must be unique.
+    pub would_suffice: bool,
     /// The principals of the requirement that voted for it, by name.
     pub votes: Vec<Name>,
     /// Those that may have, if their signatures could be checked: the claim's text is not at hand.

@@ -2,6 +2,7 @@
 
 use super::Hearing;
 use super::decision::{Vote, VoteStanding};
+use super::poll::is_listed;
 use crate::hash::{KeyId, PathKey};
 use crate::policy::{Policy, Speaker};
 use crate::statement::Statement;
@@ -71,7 +72,8 @@ impl<'e> Reader<'e> {
     /// delegate, so the same machine's key may stand below two roots, in two ledgers. It is one key
     /// none the less, and cannot be two votes.
     fn speaks_for_another(&self, at: usize, key: &KeyId) -> bool {
-        self.hearings.iter().any(|hearing| {
+        let mut listed = self.hearings.iter().filter(|it| is_listed(self.policy, it.ledger));
+        listed.any(|hearing| {
             matches!(self.policy.speaker(key, hearing.signers), Speaker::Principal(it) if it != at)
         })
     }

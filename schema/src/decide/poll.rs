@@ -1,9 +1,9 @@
 //! Asks every ledger what every principal says.
 
-use super::decision::{Decision, LedgerAccount, Vote, VoteStanding};
+use super::decision::{Decision, LedgerAccount, Tally, Vote, VoteStanding};
 use super::entry::Reader;
 use super::outcome::{AllowCode, DenyCode, Outcome, UnknownCode};
-use super::tally::{Measured, measure};
+use super::tally::tallies;
 use super::unheard::{MAX_CLOCK_LEAD, Unheard};
 use super::{Hearing, Said};
 use crate::hash::ClaimId;
@@ -96,14 +96,14 @@ impl<'e> Poll<'e> {
         let mut outcome = Outcome::Deny(DenyCode::RuleDenies);
         if let Terms::Require { party, veto } = terms {
             let required = self.policy.principals_in(*party);
-            let measured = measure(self.policy, &self, *party, &required);
+            let tallies = tallies(self.policy, &self, *party, &required);
             decision.silent = self.named(|at| required[at] && self.voices[at] == Voice::Silent);
             let has_veto = |at: usize| match veto {
                 Veto::Nobody => false,
                 Veto::Required => required[at],
                 Veto::Watched(watched) => watched.binary_search(&at).is_ok(),
             };
-            let best = measured.first().map(|measured| measured.tally.claim);
+            let best = tallies.first().map(|tally| tally.claim);
             decision.dissenting = self.named(|at| {
                 let elsewhere = |claim| best.is_some_and(|best| best != claim);
                 has_veto(at)
@@ -113,29 +113,29 @@ impl<'e> Poll<'e> {
                         Voice::Abstains => true,
                     }
             });
-            outcome = self.outcome(&measured, has_veto);
-            decision.tallies = measured.into_iter().map(|measured| measured.tally).collect();
+            outcome = self.outcome(&tallies, has_veto);
+            decision.tallies = tallies;
         }
         (decision.ledgers, decision.account) = (self.ledgers, self.account);
         outcome
     }
 
-    fn outcome(&self, measured: &[Measured], has_veto: impl Fn(usize) -> bool) -> Outcome {
+    fn outcome(&self, tallies: &[Tally], has_veto: impl Fn(usize) -> bool) -> Outcome {
         if let Some(outcome) = self.unheard() {
             return outcome;
         }
         if self.account.is_empty() {
             return Outcome::Unknown(UnknownCode::NeverSeen);
         }
-        let mut possible = measured.iter().filter(|measured| measured.is_possible);
+        let mut possible = tallies.iter().filter(|tally| tally.would_suffice);
         let candidate = possible.next();
         if possible.next().is_some() {
             return Outcome::Deny(DenyCode::Ambiguous);
         }
-        if self.is_vetoed(candidate.map(|measured| measured.tally.claim), has_veto) {
+        if self.is_vetoed(candidate.map(|tally| tally.claim), has_veto) {
             return Outcome::Deny(DenyCode::Disagreement);
         }
-        match candidate.map(|measured| &measured.tally) {
+        match candidate {
             None => Outcome::Unknown(UnknownCode::NotEnoughVotes),
             Some(tally) if tally.have < tally.need => Outcome::Unknown(UnknownCode::NoText),
             Some(tally) => self.allow(tally.claim),
@@ -231,7 +231,7 @@ fn unheard(policy: &Policy, hearing: &Hearing<'_>, now: u64) -> Option<Unheard> 
 }
 
 /// Whether what a ledger says matters.
-fn is_listed(policy: &Policy, ledger: &str) -> bool {
+pub(super) fn is_listed(policy: &Policy, ledger: &str) -> bool {
     let terms = policy.ledger();
     terms.logs().is_empty() || terms.origins().any(|origin| origin == ledger)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::decision::Decision;
+use super::decision::{Decision, Tally};
 use super::outcome::{AllowCode, DenyCode, Outcome, UnknownCode};
 use super::unheard::Unheard;
 use crate::policy::Name;
@@ -48,8 +48,9 @@ impl Decision {
                 self.ledger_trouble(|it| matches!(it, Unheard::WentBack(_)))
             }
             DenyCode::Ambiguous => {
-                let sides = self.tallies().iter().filter(|tally| tally.have >= tally.need);
-                let sides: Vec<String> = sides.take(LISTED).map(|it| listed(&it.votes)).collect();
+                let sides = self.tallies().iter().filter(|tally| tally.would_suffice);
+                let names = |it: &Tally| listed(&[&*it.votes, &*it.unchecked].concat());
+                let sides: Vec<String> = sides.take(LISTED).map(names).collect();
                 format!("enough attested more than one claim: {}", sides.join("; "))
             }
             DenyCode::Disagreement => {
