@@ -1,14 +1,19 @@
 //! The commands, one file each.
 
 mod attest;
+mod countersign;
+mod fetch;
 mod key;
 mod ledger;
 mod login;
 mod man;
 mod ping;
+mod policy;
+mod proxy;
 mod push;
 mod show;
 mod signer;
+mod verify;
 
 use anyhow::Result;
 
@@ -19,7 +24,7 @@ use crate::output::Output;
 use crate::remote::{Patience, Remote};
 
 /// Does what the command line says.
-pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
+pub(crate) async fn run(cli: Cli, output: &'static Output) -> Result<Exit> {
     let global = &cli.global;
     let asking = || Remote::new(&Access::find(global)?, Patience::None, output);
     match cli.command {
@@ -27,6 +32,11 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit> {
         Command::Key(key) => key::run(key, output),
         Command::Signer(signer) => signer::run(signer, &asking()?, output).await,
         Command::Ledger(ledger) => ledger::run(ledger, global, output).await,
+        Command::Policy(policy) => policy::run(policy, global, output).await,
+        Command::Proxy(proxy) => proxy::run(proxy, global, output).await,
+        Command::Verify(verify) => verify::run(verify, global, output).await,
+        Command::Fetch(fetch) => fetch::run(fetch, global, output).await,
+        Command::Countersign(it) => countersign::run(it, global, output).await,
         Command::Push(push) => push::run(push, global, output).await,
         Command::Attest(attest) => attest::run(attest, global, output).await,
         Command::Show(show) => show::run(&show.subject, &asking()?, output).await,

@@ -38,12 +38,12 @@ pub(crate) fn decode(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::io::{self, Write};
 
     use super::*;
 
-    fn packed(compression: Compression, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn packed(compression: Compression, bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         match compression {
             Compression::None => out.write_all(bytes).unwrap(),

@@ -8,12 +8,15 @@ mod credentials;
 mod decode;
 mod exit;
 mod expiry;
+mod judge;
 mod key_file;
 mod ledger_reader;
 mod nar;
 mod output;
+mod proxy;
 mod queue;
 mod remote;
+mod source;
 mod store;
 mod user_dirs;
 
@@ -27,7 +30,9 @@ const NETWORK_THREADS: usize = 2;
 
 fn main() -> ExitCode {
     let cli = cli::parse();
-    let output = Output::new(cli.global.json, cli.global.quiet);
+    // There is one, and servers that run as long as the program does use it, too.
+    let output: &'static Output =
+        Box::leak(Box::new(Output::new(cli.global.json, cli.global.quiet)));
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .worker_threads(NETWORK_THREADS)
@@ -39,13 +44,13 @@ fn main() -> ExitCode {
             return Exit::CouldNotTell.into();
         }
     };
-    let exit = runtime.block_on(run(cli, &output));
+    let exit = runtime.block_on(run(cli, output));
     // Whoever still reads files for an upload that was given up must not hold up the exit.
     runtime.shutdown_background();
     exit.into()
 }
 
-async fn run(cli: cli::Cli, output: &Output) -> Exit {
+async fn run(cli: cli::Cli, output: &'static Output) -> Exit {
     let result = tokio::select! {
         result = command::run(cli, output) => result,
         _ = tokio::signal::ctrl_c() => {

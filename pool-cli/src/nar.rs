@@ -1,7 +1,10 @@
 //! Checking a NAR against what the store's database says of it, while it is dumped.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::path::Path;
 
+use anyhow::{Context, Result};
+use nix_archive::nar::CaseHack;
 use schema::claim::Claim;
 use schema::hash::NarHash;
 use sha2::{Digest, Sha256};
@@ -95,4 +98,9 @@ pub(crate) fn mismatch(claim: &Claim, (hash, size): (NarHash, u64)) -> Failure {
          `nix-store --repair-path {0}` mends it",
         claim.path()
     ))
+}
+
+/// Makes the files that a NAR holds, at `to`, which must not be there.
+pub(crate) fn restore(nar: &mut impl Read, to: &Path) -> Result<()> {
+    nix_archive::nar::restore_reader(nar, to, CaseHack::native()).context("it does not unpack")
 }

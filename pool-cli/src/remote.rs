@@ -2,6 +2,7 @@
 
 mod answer;
 mod attempt;
+mod evidence;
 mod ledger;
 
 use std::sync::Arc;
@@ -30,6 +31,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 pub(crate) use self::attempt::{Patience, Trouble};
+pub(crate) use self::evidence::EvidenceLines;
 
 /// For a connection to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
@@ -62,7 +64,7 @@ impl<'a> Remote<'a> {
     pub(crate) fn new(access: &Access, patience: Patience, output: &'a Output) -> Result<Self> {
         let server = parse_server(&access.server)?;
         let token = access.token.as_deref().map(bearer).transpose()?;
-        let client = client(&server, access)?;
+        let client = client(&server, access, redirect::Policy::none())?;
         Ok(Self { client, server, token, patience, sent: Arc::default(), output })
     }
 
@@ -246,7 +248,8 @@ impl<'a> Remote<'a> {
     }
 }
 
-fn parse_server(text: &str) -> Result<Url> {
+/// Reads the address of a pool or cache.
+pub(crate) fn parse_server(text: &str) -> Result<Url> {
     let wrong = || {
         Failure::could_not_tell(format!("{text:?} is not the address of a pool"))
             .hint("an address looks like http://127.0.0.1:8484 or https://pool.example.org")
@@ -255,21 +258,23 @@ fn parse_server(text: &str) -> Result<Url> {
     Ok(url.filter(|url| url.query().is_none() && url.fragment().is_none()).ok_or_else(wrong)?)
 }
 
-fn bearer(token: &str) -> Result<HeaderValue> {
+/// The header by which a token is shown.
+pub(crate) fn bearer(token: &str) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(&format!("Bearer {token}"))
         .map_err(|_| Failure::could_not_tell("the token holds characters that no token has"))?;
     value.set_sensitive(true);
     Ok(value)
 }
 
-fn client(server: &Url, access: &Access) -> Result<Client> {
+/// A client for the server at this address, which goes where it is sent as far as `redirects` says.
+pub(crate) fn client(server: &Url, access: &Access, redirects: redirect::Policy) -> Result<Client> {
     // Fails only if it was done before, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = Client::builder()
         .user_agent(concat!("pool/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .tcp_keepalive(STALLED / 2)
-        .redirect(redirect::Policy::none());
+        .redirect(redirects);
     #[cfg(target_os = "linux")]
     {
         builder = builder.tcp_user_timeout(STALLED);

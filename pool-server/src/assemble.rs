@@ -2,12 +2,14 @@
 //! who stands behind it, and what the view asks for. Pure functions, no clock, no I/O.
 
 mod choice;
+pub mod divergence;
 mod realisation;
 pub mod report;
 pub mod view;
 
 use schema::api::{Refused, RefusedCode};
 use schema::claim::Claim;
+use schema::hash::ClaimId;
 use schema::narinfo::Delivery;
 use schema::narinfo::nix;
 use schema::signers::Signers;
@@ -19,24 +21,10 @@ use choice::{Saying, Word, choose};
 pub use realisation::realisation;
 use view::Panel;
 
-/// The narinfo that a view shows for a path, or why it shows none.
-///
-/// # Errors
-/// The reason, for the body of a 404.
-pub fn narinfo(
-    hash_part: &HashPart,
-    record: Option<&PathRecord>,
-    panel: &Panel,
-    signers: &Signers,
-) -> Result<String, Refused> {
-    let (claim, file) = shown(hash_part, record, panel, signers)?;
-    Ok(print(claim, file, signers))
-}
-
 /// The claim that a view shows for a path, and the file of its NAR.
 ///
 /// # Errors
-/// As [`narinfo`].
+/// The reason, for the body of a 404.
 pub fn shown<'r>(
     hash_part: &HashPart,
     record: Option<&'r PathRecord>,
@@ -52,7 +40,24 @@ pub fn shown<'r>(
     Ok((claim, file))
 }
 
-fn print(record: &ClaimRecord, file: FileRecord, signers: &Signers) -> String {
+/// One claim of a path, and the file of its NAR.
+///
+/// # Errors
+/// As [`shown`].
+pub fn claimed<'r>(
+    hash_part: &HashPart,
+    record: Option<&'r PathRecord>,
+    claim: &ClaimId,
+) -> Result<(&'r ClaimRecord, FileRecord), Refused> {
+    let mut claims = record.into_iter().flat_map(|record| &record.claims);
+    let claim = claims.find(|it| it.claim.id() == *claim).ok_or_else(|| never_seen(hash_part))?;
+    let file = claim.file.ok_or_else(|| no_nar(claim))?;
+    Ok((claim, file))
+}
+
+/// The narinfo of a claim, with the signatures of everybody whose word for it counts.
+#[must_use]
+pub fn narinfo(record: &ClaimRecord, file: FileRecord, signers: &Signers) -> String {
     let claim = &record.claim;
     let delivery = Delivery {
         url: nar_name(&claim.nar_hash(), file.compression),

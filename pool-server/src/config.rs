@@ -85,6 +85,8 @@ keys! {
     view_signers: Vec<KeyName> = Names(""),
     /// How many of those signers must agree before the default view shows a path.
     view_k: NonZeroUsize = Count("1"),
+    /// Policy files; what each allows is shown under `/policy/` and its name.
+    policies: Vec<PathBuf> = Files(""),
     /// How long clients may cache a narinfo.
     narinfo_max_age: Duration = Span("1m"),
     /// How long clients may cache that there is no narinfo.

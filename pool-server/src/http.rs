@@ -5,7 +5,9 @@ mod batch;
 mod body;
 mod claims;
 mod debug_info;
+mod divergence;
 mod error;
+mod evidence;
 mod grant;
 mod gzip;
 mod keys;
@@ -46,6 +48,7 @@ pub fn router(pool: Arc<Pool>) -> Router {
     Router::new()
         .merge(cache.clone())
         .nest("/signers/{k}/{names}", cache.clone())
+        .nest("/policy/{policy}", cache.clone())
         .nest("/as/{signer}", cache)
         .merge(api.layer(observed("/api/v1")))
         .route("/api/v1/openapi.json", get(status::openapi))
@@ -107,6 +110,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(claims::read))
         .routes(routes!(claims::read_many))
         .routes(routes!(paths::report))
+        .routes(routes!(divergence::feed, divergence::challenge))
+        .routes(routes!(evidence::read))
 }
 
 #[derive(OpenApi)]

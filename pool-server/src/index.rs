@@ -11,15 +11,15 @@ mod side_documents;
 
 use std::fmt;
 
-use schema::attestation::Verified;
+use schema::attestation::{Entry, Verified};
 use schema::claim::Claim;
 use schema::compression::Compression;
 use schema::content_address::ContentAddress;
 use schema::hash::{ClaimId, FileHash, KeyId};
 use schema::signature::Signature;
-use schema::store_path::{BaseName, HashPart};
+use schema::store_path::{BaseName, HashPart, StorePath};
 
-pub use rocks::{Batch, GrownMap, Index, Listed, MapState};
+pub use rocks::{Batch, GrownMap, Index, Listed, MapNow, MapState};
 pub use side_documents::{DebugInfoRecord, RealisationRecord, SignatureRecord, VariantRecord};
 
 /// All that is known of one store path.
@@ -27,6 +27,32 @@ pub use side_documents::{DebugInfoRecord, RealisationRecord, SignatureRecord, Va
 pub struct PathRecord {
     /// What was claimed of it, the oldest claim first.
     pub claims: Vec<ClaimRecord>,
+}
+
+impl PathRecord {
+    /// Indices of the entries by which different things are claimed of one path: of each entry about
+    /// it from the second claim on, ascending.
+    #[must_use]
+    pub fn divergent_entries(&self) -> Vec<u64> {
+        let mut diverged = Vec::new();
+        for (at, claim) in self.claims.iter().enumerate() {
+            let of_path = |other: &&ClaimRecord| other.claim.path() == claim.claim.path();
+            // Claims stand in the order in which they came.
+            let second = self.claims[..at].iter().filter(of_path).count() == 1;
+            if let Some(first) = claim.attestations.first().filter(|_| second) {
+                let words = self.claims.iter().filter(of_path).flat_map(|it| &it.attestations);
+                diverged.extend(words.map(|word| word.index).filter(|it| *it >= first.index));
+            }
+        }
+        diverged.sort_unstable();
+        diverged
+    }
+
+    /// How many different things are claimed of this very path?
+    #[must_use]
+    pub fn claims_of(&self, path: &StorePath) -> usize {
+        self.claims.iter().filter(|record| record.claim.path() == path).count()
+    }
 }
 
 /// One claim, who stands behind it, and the file of its NAR.
@@ -80,6 +106,21 @@ pub struct AttestationRecord {
     pub logged_at: u64,
     /// Over the claim.
     pub signature: Signature,
+}
+
+impl AttestationRecord {
+    /// The entry of the ledger that attests `claim`, whose record this is.
+    #[must_use]
+    pub fn entry(&self, claim: &Claim) -> Entry {
+        Entry {
+            logged_at: self.logged_at,
+            subject: claim.nar_hash(),
+            path_key: claim.path().key(),
+            claim: claim.id(),
+            key_id: self.key_id,
+            signature: self.signature,
+        }
+    }
 }
 
 /// A NAR the pool keeps.

@@ -81,7 +81,12 @@ impl Ledger {
         let shown_index = publisher.shown(&index_log, None)?;
         let signers = Arc::new(RwLock::new(Arc::new(replay(index, &identity)?)));
         let (covering, covered) = watch::channel(0);
-        let indexer = Indexer::start(Arc::clone(index), index_log, attestations.clone(), covering)?;
+        let indexer = Indexer::start(
+            Arc::clone(index),
+            (index_log, shown_index.clone()),
+            attestations.clone(),
+            covering,
+        )?;
         let witness = identity.witness().clone();
         Ok(Self {
             sequencer: Sequencer::start(

@@ -224,12 +224,15 @@ fn recorder() -> PrometheusRecorder {
     recorder
 }
 
-const REFUSED_CODES: [RefusedCode; 5] = [
+const REFUSED_CODES: [RefusedCode; 8] = [
     RefusedCode::NeverSeen,
     RefusedCode::NoNar,
     RefusedCode::NotEnoughSigners,
     RefusedCode::SignersDisagree,
     RefusedCode::UnknownSigner,
+    RefusedCode::PolicyDenies,
+    RefusedCode::PolicyUndecided,
+    RefusedCode::UnknownPolicy,
 ];
 
 /// Where a code stands in [`REFUSED_CODES`]; a new one does not compile until it has a place.
@@ -240,6 +243,9 @@ fn place_of(code: RefusedCode) -> usize {
         RefusedCode::NotEnoughSigners => 2,
         RefusedCode::SignersDisagree => 3,
         RefusedCode::UnknownSigner => 4,
+        RefusedCode::PolicyDenies => 5,
+        RefusedCode::PolicyUndecided => 6,
+        RefusedCode::UnknownPolicy => 7,
     }
 }
 

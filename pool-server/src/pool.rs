@@ -2,7 +2,10 @@
 
 mod answer;
 mod debug_info;
+mod divergence;
+mod evidence;
 mod ledger;
+mod policies;
 mod realisations;
 mod receive;
 mod report;
@@ -27,6 +30,8 @@ use crate::ledger::shown::Shown;
 use crate::metrics::Metrics;
 use crate::rejected::Error;
 
+use policies::Policies;
+
 pub use answer::FoundNar;
 pub use signed::Merged;
 
@@ -42,7 +47,9 @@ pub struct Pool {
     blobs: Blobs,
     ledger: Ledger,
     default_view: DefaultView,
+    policies: Policies,
     uploads: Semaphore,
+    evidence_turns: Arc<Semaphore>,
 }
 
 impl Pool {
@@ -59,6 +66,8 @@ impl Pool {
         clear_unfinished(&index, &blobs).await?;
         let metrics = Arc::new(Metrics::install());
         let ledger = Ledger::open(&index, &config, &metrics)?;
+        let origin = ledger.identity().origin();
+        let policies = Policies::open(&config.policies, &config.store_dir, origin)?;
         tokio::spawn(crate::metrics::run(Arc::clone(&metrics)));
         let default_view =
             DefaultView { k: config.view_k.get(), names: config.view_signers.clone() };
@@ -69,7 +78,9 @@ impl Pool {
             blobs,
             ledger,
             default_view,
+            policies,
             uploads: Semaphore::new(config.max_uploads.get()),
+            evidence_turns: Arc::new(Semaphore::new(evidence::AT_ONCE)),
             config,
         }))
     }

@@ -2,6 +2,8 @@
 //!
 //! Each type is published as a JSON schema beside this file, and in `openapi.json`.
 
+mod divergence;
+mod evidence;
 mod keys;
 mod ledger;
 
@@ -14,6 +16,14 @@ use crate::key::{KeyName, PublicKey};
 use crate::signature::NamedSignature;
 use crate::store_path::{BaseName, HashPart, StoreDir, StorePath};
 
+pub use self::divergence::{
+    ChallengeAnswer, ChallengeRequest, ChallengeResponse, ChallengedClaim, ChallengedPath,
+    ClaimSigners, Divergence, Divergences, MAX_CHALLENGED, MAX_DIVERGENCES, MAX_DIVERGENT_CLAIMS,
+};
+pub use self::evidence::{
+    EvidenceAbsent, EvidenceClaim, EvidenceEnd, EvidenceHead, EvidenceLine, EvidencePath,
+    EvidenceRequest, LogSizes, MAX_EVIDENCE_ASKED, MAX_EVIDENCE_PATHS,
+};
 pub use self::keys::{
     EnrolRequest, KeyEventLogged, KeyEventRequest, KeyStanding, Proof, Signer, Signers,
 };
@@ -264,6 +274,12 @@ pub enum RefusedCode {
     SignersDisagree,
     /// The view names a signer whom nobody enrolled.
     UnknownSigner,
+    /// The view's policy says no.
+    PolicyDenies,
+    /// By the view's policy, too little is known of the path, or of something that it refers to.
+    PolicyUndecided,
+    /// The pool holds no policy of that name.
+    UnknownPolicy,
 }
 
 impl RefusedCode {
@@ -276,6 +292,9 @@ impl RefusedCode {
             Self::NotEnoughSigners => "not_enough_signers",
             Self::SignersDisagree => "signers_disagree",
             Self::UnknownSigner => "unknown_signer",
+            Self::PolicyDenies => "policy_denies",
+            Self::PolicyUndecided => "policy_undecided",
+            Self::UnknownPolicy => "unknown_policy",
         }
     }
 }

@@ -15,6 +15,7 @@ pub mod content_address;
 pub mod debug_info;
 pub mod decide;
 pub mod enrolment;
+pub mod evidence;
 pub mod hash;
 pub mod key;
 pub mod key_event;

@@ -9,6 +9,7 @@ pub mod checkpoint;
 pub mod cosignature;
 pub mod edge;
 pub mod merkle;
+pub mod multi_proof;
 pub mod note;
 pub mod policy;
 pub mod proof;

@@ -29,6 +29,11 @@ pub(super) async fn read<T: DeserializeOwned>(response: Response) -> Result<T, T
     })
 }
 
+/// An answer whose body is read later, or what is wrong.
+pub(super) async fn accepted(response: Response) -> Result<Response, Trouble> {
+    if response.status().is_success() { Ok(response) } else { Err(refusal(response).await) }
+}
+
 /// Reads a file of at most `longest` bytes, or what is wrong.
 pub(super) async fn file(mut response: Response, longest: usize) -> Result<Bytes, Trouble> {
     if !response.status().is_success() {

@@ -41,7 +41,8 @@ impl<'s> Word<'s> {
         self.name == signer || self.root == Some(signer)
     }
 
-    fn principal(&self) -> &'s KeyName {
+    /// By whose name it goes.
+    pub(super) fn principal(&self) -> &'s KeyName {
         self.root.unwrap_or(self.name)
     }
 }

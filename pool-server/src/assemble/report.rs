@@ -8,7 +8,7 @@ use schema::signers::Signers;
 use schema::store_path::HashPart;
 
 use crate::blobs::nar_name;
-use crate::index::{Candidates, ClaimRecord, FileRecord, PathRecord};
+use crate::index::{AttestationRecord, Candidates, ClaimRecord, FileRecord, PathRecord};
 
 /// All that is known of a path. `scan` tells what the scan of a claim's NAR found.
 ///
@@ -30,16 +30,8 @@ pub fn path_report<E>(
 
 fn claim_report(record: &ClaimRecord, signers: &Signers) -> ClaimReport {
     let claim = &record.claim;
-    let attestations = record.attestations.iter().filter_map(|word| {
-        let name = signers.by_id(&word.key_id)?.key.name().clone();
-        Some(AttestationReport {
-            signer: name.clone(),
-            key_id: word.key_id,
-            index: word.index,
-            logged_at: word.logged_at,
-            signature: NamedSignature::new(name, word.signature),
-        })
-    });
+    let attestations =
+        record.attestations.iter().filter_map(|word| attestation_report(word, signers));
     ClaimReport {
         claim: claim.id(),
         store_path: claim.path().clone(),
@@ -52,6 +44,22 @@ fn claim_report(record: &ClaimRecord, signers: &Signers) -> ClaimReport {
         scan: None,
         attestations: attestations.collect(),
     }
+}
+
+/// One signer's word. Nothing, for a key that nobody made a signer.
+#[must_use]
+pub fn attestation_report(
+    word: &AttestationRecord,
+    signers: &Signers,
+) -> Option<AttestationReport> {
+    let name = signers.by_id(&word.key_id)?.key.name().clone();
+    Some(AttestationReport {
+        signer: name.clone(),
+        key_id: word.key_id,
+        index: word.index,
+        logged_at: word.logged_at,
+        signature: NamedSignature::new(name, word.signature),
+    })
 }
 
 /// The file of a NAR.

@@ -57,8 +57,9 @@ fn ask_with(
     let default = DefaultView { k: 1, names: Vec::new() };
     let hash_part = "7h7qgvs4kgzsn8a6rb273saxyqh4jxlz".parse().unwrap();
     let panel = Panel::of(&view, &default, signers).map_err(|refused| refused.code)?;
-    let text =
-        narinfo(&hash_part, Some(&record), &panel, signers).map_err(|refused| refused.code)?;
+    let (claim, file) =
+        shown(&hash_part, Some(&record), &panel, signers).map_err(|refused| refused.code)?;
+    let text = narinfo(claim, file, signers);
     Ok(NarInfo::parse_nix(text.as_bytes()).unwrap())
 }
 

@@ -2,6 +2,7 @@
 
 use schema::api::{Refused, RefusedCode};
 use schema::key::KeyName;
+use schema::policy::Name;
 use schema::signers::Signers;
 
 /// A view as an address names it. Nothing of it is stored.
@@ -18,6 +19,8 @@ pub enum View {
     },
     /// A builder's own: it sees what it has pushed, and nothing else.
     As(KeyName),
+    /// What a policy of the operator's allows.
+    Policy(Name),
 }
 
 /// What the operator's view asks for.
@@ -47,7 +50,7 @@ impl Panel {
     /// Who counts in `view`.
     ///
     /// # Errors
-    /// A signer whom nobody enrolled.
+    /// A signer whom nobody enrolled, or a view in which nobody is counted so.
     pub fn of(view: &View, default: &DefaultView, signers: &Signers) -> Result<Self, Refused> {
         let (k, names) = match view {
             View::Default if default.names.is_empty() => {
@@ -58,6 +61,10 @@ impl Panel {
             View::As(name) => {
                 let name = enrolled(name, signers)?;
                 return Ok(Self { members: None, choice: Choice::LatestOf(name) });
+            }
+            View::Policy(_) => {
+                let detail = "a policy is about store paths, and nothing else".to_owned();
+                return Err(Refused { code: RefusedCode::PolicyUndecided, detail });
             }
         };
         let members = names.iter().map(|name| enrolled(name, signers)).collect::<Result<_, _>>()?;

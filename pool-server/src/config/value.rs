@@ -1,16 +1,17 @@
 //! The kinds of value a key may have: how each is written, read and shown.
 
+mod files;
 mod logs;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use schema::key::KeyName;
 use schema::store_path::StoreDir;
 
 use crate::log;
+pub(super) use files::{Directory, Files, OptionalFile};
 pub(super) use logs::{OptionalNoteName, VerifierKeys};
 
 /// How a kind of value is written in the file. A string is always understood, too.
@@ -33,36 +34,6 @@ pub(super) trait Kind {
     /// The error says what is wrong with the text, which the caller quotes.
     fn parse(text: &str) -> Result<Self::Value, String>;
     fn print(value: &Self::Value) -> String;
-}
-
-/// The directory of everything.
-pub(super) struct Directory;
-impl Kind for Directory {
-    type Value = PathBuf;
-    const HOLDER: &'static str = "DIR";
-
-    fn parse(text: &str) -> Result<PathBuf, String> {
-        if text.is_empty() { Err("a directory is needed".into()) } else { Ok(text.into()) }
-    }
-
-    fn print(value: &PathBuf) -> String {
-        value.display().to_string()
-    }
-}
-
-/// A file, or nothing.
-pub(super) struct OptionalFile;
-impl Kind for OptionalFile {
-    type Value = Option<PathBuf>;
-    const HOLDER: &'static str = "FILE";
-
-    fn parse(text: &str) -> Result<Option<PathBuf>, String> {
-        Ok((!text.is_empty()).then(|| text.into()))
-    }
-
-    fn print(value: &Option<PathBuf>) -> String {
-        value.as_ref().map(|path| path.display().to_string()).unwrap_or_default()
-    }
 }
 
 /// IP address and port.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
 use schema::key::KeyName;
+use schema::policy::Name;
 
 use super::error::CacheFailure;
 use crate::assemble::view::View;
@@ -27,18 +28,20 @@ impl FromRequestParts<Arc<Pool>> for Address {
         let params = RawPathParams::from_request_parts(parts, pool)
             .await
             .map_err(|error| malformed(error.to_string()))?;
-        let (mut k, mut names, mut signer, mut file) = (None, None, None, "");
+        let (mut k, mut names, mut signer, mut policy, mut file) = (None, None, None, None, "");
         for (key, value) in &params {
             match key {
                 "k" => k = Some(value),
                 "names" => names = Some(value),
                 "signer" => signer = Some(value),
+                "policy" => policy = Some(value),
                 _ => file = value,
             }
         }
-        let view = match (k, names, signer) {
-            (Some(k), Some(names), None) => signers(k, names)?,
-            (None, None, Some(signer)) => View::As(name(signer)?),
+        let view = match (k, names, signer, policy) {
+            (Some(k), Some(names), None, None) => signers(k, names)?,
+            (None, None, Some(signer), None) => View::As(name(signer)?),
+            (None, None, None, Some(policy)) => View::Policy(policy_name(policy)?),
             _ => View::Default,
         };
         Ok(Self { view, file: file.to_owned() })
@@ -67,7 +70,11 @@ fn name(text: &str) -> Result<KeyName, Rejected> {
     text.parse().map_err(|error| malformed(format!("{error}")))
 }
 
+fn policy_name(text: &str) -> Result<Name, Rejected> {
+    text.parse().map_err(|error| malformed(format!("{text:?}: {error}")))
+}
+
 fn malformed(detail: String) -> Rejected {
     Rejected::not_found("view_malformed", detail)
-        .hint("views are /signers/<k>/<name>,<name>,…/ and /as/<signer>/")
+        .hint("views are /signers/<k>/<name>,<name>,…/, /as/<signer>/ and /policy/<name>/")
 }

@@ -39,6 +39,10 @@ pub(super) const TILES: Family = Family { name: "tiles", point_reads: false, com
 /// Origin of another's log (text) -> the checkpoint that this pool cosigned last.
 pub(super) const WITNESSED: Family =
     Family { name: "witnessed", point_reads: false, compress: false };
+/// Index (u64, big-endian) of an entry about a path of which different things are claimed ->
+/// HashPart (20). And one zero byte, once every path that was there before has its rows.
+pub(super) const DIVERGENCES: Family =
+    Family { name: "divergences", point_reads: false, compress: false };
 /// Depth (u8) ‖ prefix of a `MapKey` -> a bucket or a page of the verifiable map.
 pub(super) const MAP_NODES: Family =
     Family { name: "map_nodes", point_reads: true, compress: false };
@@ -55,7 +59,7 @@ pub(super) const DEBUG_INFO: Family =
 pub(super) const REALISATIONS: Family =
     Family { name: "realisations", point_reads: true, compress: true };
 
-pub(super) const ALL: [&Family; 17] = [
+pub(super) const ALL: [&Family; 18] = [
     &PATHS,
     &BLOBS,
     &ALIASES,
@@ -68,6 +72,7 @@ pub(super) const ALL: [&Family; 17] = [
     &INDEX_LEAVES,
     &TILES,
     &WITNESSED,
+    &DIVERGENCES,
     &MAP_NODES,
     &MAP_CHUNKS,
     &PENDING,

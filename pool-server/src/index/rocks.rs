@@ -1,5 +1,6 @@
 //! The index in RocksDB.
 
+mod divergence;
 mod log;
 mod side_documents;
 mod verifiable_map;
@@ -18,7 +19,7 @@ use super::record;
 use super::{BlobRecord, LoggedKey, PathRecord};
 use crate::rejected::Error;
 
-pub use verifiable_map::{GrownMap, Listed, MapState};
+pub use verifiable_map::{GrownMap, Listed, MapNow, MapState};
 
 /// The index of one pool. Only one process has it open.
 pub struct Index {
@@ -34,7 +35,9 @@ impl Index {
         let options = families::database_options();
         let database = DB::open_cf_descriptors(&options, dir, families::descriptors())
             .map_err(|error| open_error(dir, &error))?;
-        Ok(Self { database })
+        let index = Self { database };
+        index.find_divergences()?;
+        Ok(index)
     }
 
     /// What is known of the path with this hash part? One point read.

@@ -38,12 +38,12 @@ impl Indexer {
     /// A map or a log that does not follow from the attestations, or a failing database.
     pub(super) fn start(
         index: Arc<Index>,
-        log: Log,
+        (log, shown): (Log, Shown),
         attestations: Shown,
         covered: watch::Sender<u64>,
     ) -> Result<Self, Error> {
-        let worker = Worker { index, log, attestations };
-        worker.catch_up()?;
+        let worker = Worker { index, log, shown, attestations };
+        worker.catch_up(worker.shown.published().size())?;
         covered.send_replace(worker.covered()?);
         Ok(Self { task: tokio::spawn(follow(worker, covered)) })
     }
@@ -93,6 +93,8 @@ async fn pause(changes: &mut Shown, until: Instant) -> bool {
 struct Worker {
     index: Arc<Index>,
     log: Log,
+    /// The log as its readers see it.
+    shown: Shown,
     attestations: Shown,
 }
 
@@ -102,10 +104,11 @@ impl Worker {
         Ok(self.index.map_state()?.map_or(0, |state| state.leaf.size))
     }
 
-    /// Grows the map over leaves that were logged before. Each must come out as it was.
-    fn catch_up(&self) -> Result<(), Error> {
+    /// Grows the map over leaves that were logged before, the first `to` of the log. Each must come
+    /// out as it was.
+    fn catch_up(&self, to: u64) -> Result<(), Error> {
         let known = self.index.map_state()?.map_or(0, |state| state.number + 1);
-        for number in known..self.log.size() {
+        for number in known..to {
             let bytes = self.index.log_entries(LogId::Index, number, 1)?;
             let leaf = bytes.first().and_then(|bytes| IndexLeaf::parse(bytes).ok());
             let leaf = leaf.ok_or_else(|| damaged(number, "does not read"))?;
@@ -125,14 +128,29 @@ impl Worker {
 
     /// Logs leaves until all published attestations are covered, and answers with how many they are.
     fn grow(&mut self) -> Result<u64, Error> {
-        let published = self.attestations.published();
+        let attestations = self.attestations.published();
         loop {
+            self.wait_until_seen();
+            // What a crash, or an end while witnesses were away, has left unfinished.
+            self.catch_up(self.shown.published().size())?;
             let from = self.covered()?;
-            if from >= published.size() {
+            if from >= attestations.size() || self.shown.published().size() < self.log.size() {
                 return Ok(from);
             }
-            self.grow_to((from + STEP).min(published.size()), from, &published)?;
+            self.grow_to((from + STEP).min(attestations.size()), from, &attestations)?;
         }
+    }
+
+    /// Waits until every leaf is published, or none will be any more. The map on disk is never ahead
+    /// of what readers can verify, and no leaf is logged over one that they cannot see.
+    fn wait_until_seen(&self) {
+        let seen_or_over = async {
+            tokio::select! {
+                () = self.shown.reaches(self.log.size()) => {}
+                () = self.attestations.ends() => {}
+            }
+        };
+        tokio::runtime::Handle::current().block_on(seen_or_over);
     }
 
     fn grow_to(&mut self, size: u64, from: u64, published: &Published) -> Result<(), Error> {
@@ -146,7 +164,8 @@ impl Worker {
         batch.commit()?;
         self.log.written(stage);
         self.log.sign()?;
-        grown.commit(number)
+        self.wait_until_seen();
+        if self.shown.published().size() > number { grown.commit(number) } else { Ok(()) }
     }
 
     fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, Error> {

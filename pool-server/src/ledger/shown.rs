@@ -1,5 +1,7 @@
 //! What a log shows: its published checkpoint, and the tiles and entries under it.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,6 +10,7 @@ use schema::tlog::bundle;
 use schema::tlog::checkpoint::SignedCheckpoint;
 use schema::tlog::edge::Edge;
 use schema::tlog::merkle::Nodes;
+use schema::tlog::multi_proof::{self, MultiProof};
 use schema::tlog::proof::{self, ConsistencyProof, InclusionProof, ProveError};
 use schema::tlog::tile::{BundleAddress, FULL_WIDTH, TileAddress, TileNodesError};
 use tokio::sync::watch;
@@ -74,6 +77,12 @@ impl Shown {
         self.published.changed().await.is_ok()
     }
 
+    /// Waits until there will be no further checkpoint, as the pool stops.
+    pub async fn ends(&self) {
+        let mut published = self.published.clone();
+        while published.changed().await.is_ok() {}
+    }
+
     /// The bytes of a tile.
     ///
     /// # Errors
@@ -126,6 +135,26 @@ impl Shown {
     /// An index beyond that tree, or a failing database.
     pub fn inclusion(&self, index: u64, published: &Published) -> Result<InclusionProof, Error> {
         proof::inclusion(index, published.size(), &self.nodes(published)).map_err(unproven)
+    }
+
+    /// Proves that the entries at these indices, which ascend, are in a published tree.
+    ///
+    /// # Errors
+    /// As [`inclusion`](Self::inclusion).
+    pub fn multi_proof(&self, indices: &[u64], published: &Published) -> Result<MultiProof, Error> {
+        // The proof is made from left to right, so the tile it read last is most often the next.
+        let last: RefCell<HashMap<u8, (TileAddress, Vec<TreeHash>)>> = RefCell::default();
+        let nodes = published.edge.nodes(|tile| {
+            if let Some((at, hashes)) = last.borrow().get(&tile.level())
+                && *at == tile
+            {
+                return Ok(hashes.clone());
+            }
+            let hashes = full_hashes(&self.index, self.log, &tile)?;
+            last.borrow_mut().insert(tile.level(), (tile, hashes.clone()));
+            Ok(hashes)
+        });
+        multi_proof::multi_proof(indices, published.size(), &nodes).map_err(unproven)
     }
 
     /// Proves that a published tree began as the tree with `old` entries.

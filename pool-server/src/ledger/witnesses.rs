@@ -17,6 +17,7 @@ use schema::tlog::checkpoint::SignedCheckpoint;
 use schema::tlog::note::NoteSignature;
 use schema::tlog::policy::Policy;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::kept::Kept;
 use super::shown::{Published, Shown};
@@ -28,6 +29,9 @@ use client::Client;
 /// How long to wait before witnesses that failed are asked again; doubled with each failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// How often a log in which nothing happens is cosigned anew: readers go by the time in cosignatures
+/// to tell whether they are shown an old checkpoint.
+const RENEWAL: Duration = Duration::from_secs(60 * 60);
 
 /// The witnesses of a pool's logs.
 pub(super) struct Witnesses {
@@ -129,13 +133,18 @@ struct Round {
 impl Round {
     async fn run(mut self) {
         let mut pause = FIRST_PAUSE;
+        let mut renewed = Instant::now();
         loop {
-            match self.ask_all().await {
+            let renew = renewed.elapsed() >= RENEWAL;
+            if renew {
+                renewed = Instant::now();
+            }
+            match self.ask_all(renew).await {
                 End::Stopped => return,
                 End::Newer => continue,
                 End::All => {
                     pause = FIRST_PAUSE;
-                    if !self.signed.changes().await {
+                    if let Ok(false) = tokio::time::timeout(RENEWAL, self.signed.changes()).await {
                         return;
                     }
                 }
@@ -150,8 +159,8 @@ impl Round {
 
     /// Has the newest checkpoint cosigned, and publishes it as soon as there are enough, then again
     /// with each cosignature that comes later. Once there are enough, a newer checkpoint does not
-    /// wait for a witness that is slow.
-    async fn ask_all(&mut self) -> End {
+    /// wait for a witness that is slow. Those who have cosigned it are asked again to `renew` that.
+    async fn ask_all(&mut self, renew: bool) -> End {
         let signed = self.signed.published();
         if let Some(after) = &self.after {
             // It was signed before what is to be published here.
@@ -166,7 +175,7 @@ impl Round {
         let witnesses = Arc::clone(&self.witnesses);
         let log = self.signed.clone();
         let mut asked: FuturesUnordered<_> = (0..witnesses.clients.len())
-            .filter(|at| !witnesses.clients[*at].has_cosigned(&checkpoint))
+            .filter(|at| renew || !witnesses.clients[*at].has_cosigned(&checkpoint))
             .map(|at| {
                 let (client, known) = (&witnesses.clients[at], self.sizes[at]);
                 let (log, signed) = (&log, &signed);

@@ -5,12 +5,14 @@ use schema::api::{BatchLine, Refused};
 use schema::cache_info::CacheInfo;
 use schema::compression::Compression;
 use schema::hash::{FileHash, NarHash};
+use schema::signers::Signers;
 use schema::store_path::{BaseName, HashPart};
 
 use super::Pool;
 use crate::assemble;
 use crate::assemble::view::View;
 use crate::blobs::NarFile;
+use crate::index::{ClaimRecord, FileRecord, PathRecord};
 use crate::rejected::{Error, Failure, Rejected};
 
 /// A NAR's file and what is to be said of it.
@@ -44,9 +46,8 @@ impl Pool {
     ) -> Result<Result<String, Refused>, Error> {
         let signers = self.signers();
         let record = self.index.path(hash_part)?;
-        let text = self
-            .panel(view, &signers)
-            .and_then(|panel| assemble::narinfo(hash_part, record.as_ref(), &panel, &signers));
+        let shown = self.claim_shown(view, hash_part, record.as_ref(), &signers)?;
+        let text = shown.map(|(claim, file)| assemble::narinfo(claim, file, &signers));
         match &text {
             Ok(_) => self.metrics.narinfos_served.increment(1),
             Err(refused) => self.metrics.narinfo_refused(refused.code),
@@ -65,10 +66,10 @@ impl Pool {
     ) -> Result<(BatchLine, Vec<HashPart>), Error> {
         let signers = self.signers();
         let record = self.index.path(&hash_part)?;
-        let answer = self.panel(view, &signers).and_then(|panel| {
-            let (claim, _) = assemble::shown(&hash_part, record.as_ref(), &panel, &signers)?;
+        let shown = self.claim_shown(view, &hash_part, record.as_ref(), &signers)?;
+        let answer = shown.map(|(claim, file)| {
             let references = claim.claim.references().iter().map(BaseName::hash_part).collect();
-            Ok((assemble::narinfo(&hash_part, record.as_ref(), &panel, &signers)?, references))
+            (assemble::narinfo(claim, file, &signers), references)
         });
         Ok(match answer {
             Ok((text, references)) => {
@@ -80,6 +81,22 @@ impl Pool {
         })
     }
 
+    /// The claim that a view shows for a path, and the file of its NAR, or why it shows none.
+    fn claim_shown<'r>(
+        &self,
+        view: &View,
+        hash_part: &HashPart,
+        record: Option<&'r PathRecord>,
+        signers: &Signers,
+    ) -> Result<Result<(&'r ClaimRecord, FileRecord), Refused>, Error> {
+        if let View::Policy(name) = view {
+            let allowed = self.allowed(name, hash_part)?;
+            return Ok(allowed.and_then(|id| assemble::claimed(hash_part, record, &id)));
+        }
+        let panel = self.panel(view, signers);
+        Ok(panel.and_then(|panel| assemble::shown(hash_part, record, &panel, signers)))
+    }
+
     /// The listing of the NAR that a view shows for a path.
     ///
     /// # Errors
@@ -87,9 +104,8 @@ impl Pool {
     pub fn listing(&self, view: &View, hash_part: &HashPart) -> Result<Vec<u8>, Failure> {
         let signers = self.signers();
         let record = self.index.path(hash_part)?;
-        let panel = self.panel(view, &signers).map_err(not_shown)?;
-        let (claim, _) =
-            assemble::shown(hash_part, record.as_ref(), &panel, &signers).map_err(not_shown)?;
+        let shown = self.claim_shown(view, hash_part, record.as_ref(), &signers)?;
+        let (claim, _) = shown.map_err(not_shown)?;
         let nar_hash = claim.claim.nar_hash();
         let listing = self.index.listing(&nar_hash)?.ok_or_else(|| {
             Rejected::not_found(

@@ -216,7 +216,7 @@ pub fn consistency<N: Nodes>(
 }
 
 /// How many of `count` leaves, at least 2, are on the left: the largest power of two below it.
-fn left_leaves(count: u64) -> u64 {
+pub(super) fn left_leaves(count: u64) -> u64 {
     1 << (count - 1).ilog2()
 }
 

@@ -53,6 +53,12 @@ pub struct MapLeaf {
 }
 
 impl MapProof {
+    /// That a map without any key has nothing under any.
+    #[must_use]
+    pub fn of_empty_map() -> Self {
+        Self { siblings: Vec::new(), leaf: None }
+    }
+
     /// Checks that the map with this root has for `key` exactly this list; with an empty list,
     /// that it has none.
     ///

@@ -82,6 +82,14 @@ impl Index {
         self.map_rows()?.listed(key, from, limit)
     }
 
+    /// The map as it is now, for many questions.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn map_now(&self) -> Result<MapNow<'_>, Error> {
+        self.map_rows().map(MapNow)
+    }
+
     /// The map with the next entries of the ledger, which begin where the map ends. Nothing is
     /// written yet: the leaf that tells of the new map has to be in the index log before. Takes
     /// about 4 kB of memory an entry.
@@ -113,6 +121,28 @@ impl Index {
             nodes: self.family(&families::MAP_NODES)?,
             chunks: self.family(&families::MAP_CHUNKS)?,
         })
+    }
+}
+
+/// The map as it was at one moment. It keeps the database from forgetting that: not for long.
+pub struct MapNow<'i>(Rows<'i>);
+
+impl MapNow<'_> {
+    /// Which leaf of the index log the map stands at. None before the first.
+    ///
+    /// # Errors
+    /// A failing or damaged database.
+    pub fn state(&self) -> Result<Option<MapState>, Error> {
+        self.0.state()
+    }
+
+    /// The proof of what the map has under this key, or that it has nothing. None before there is a
+    /// map.
+    ///
+    /// # Errors
+    /// As [`state`](Self::state).
+    pub fn proof(&self, key: &MapKey) -> Result<Option<MapProof>, Error> {
+        Ok(self.0.listed(key, 0, 0)?.map(|listed| listed.proof))
     }
 }
 

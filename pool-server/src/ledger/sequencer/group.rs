@@ -128,6 +128,10 @@ impl<'i> Group<'i> {
                 signature: *attestation.signature(),
             });
         }
+        let diverges = path.claims_of(claim.path()) > 1;
+        if diverges {
+            self.batch.put_divergence(index, &hash_part)?;
+        }
         if new {
             self.add_claim(attestation.claim_id(), vouched, hash_part)?;
         }

@@ -1,0 +1,188 @@
+//! `pool countersign`: signs what others built, by what the ledger shows of it. No NAR moves.
+
+mod progress;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use schema::api::{AttestItem, AttestRequest};
+use schema::claim::Claim;
+use schema::key::{PublicKey, SecretKey};
+use schema::policy::Policy;
+use schema::signers::Standing;
+use schema::store_path::StoreDir;
+use serde::Serialize;
+
+use self::progress::Progress;
+use crate::cli::{Countersign, Global};
+use crate::credentials::Access;
+use crate::exit::{Exit, Failure};
+use crate::judge::{self, Judge, Root};
+use crate::key_file;
+use crate::output::{Output, plural};
+use crate::remote::{Patience, Remote};
+use crate::user_dirs;
+
+/// How often the ledger is looked at, with `--follow`.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Claims of one round.
+const ROUND: usize = 5_000;
+
+/// What came of a round.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    claims: usize,
+    signed: usize,
+    known: usize,
+    refused: usize,
+    bytes_sent: u64,
+}
+
+/// Signs what is there, and what comes.
+pub(super) async fn run(
+    countersign: Countersign,
+    global: &Global,
+    output: &'static Output,
+) -> Result<Exit> {
+    let key = key_file::secret(&countersign.key)?;
+    let access = Access::find(global)?;
+    let remote = Remote::new(&access, Patience::Some, output)?;
+    let builders = builders(&countersign.from, &key, &remote).await?;
+    let policy = match &countersign.policy {
+        Some(file) => judge::read_policy(file)?,
+        None => any_of(&builders, &key, &remote.info().await?.store_dir)?,
+    };
+    let default = || user_dirs::state().join("countersign");
+    let dir = countersign.state_dir.clone().unwrap_or_else(default);
+    let asked = Remote::new(&access, Patience::Some, output)?;
+    let judge = Judge::open(policy, vec![asked], &dir)?;
+    let mut progress = Progress::open(&dir, &key.public(), remote.server())?;
+    let master = Master { key, builders, remote, judge };
+    loop {
+        let report = master.round(&mut progress).await?;
+        if report.claims > 0 || !countersign.follow {
+            output.result(&report, || text(&report, &master.key));
+        }
+        if !countersign.follow {
+            return Ok(if report.refused == 0 { Exit::Yes } else { Exit::No });
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// Who signs, and what.
+struct Master {
+    key: SecretKey,
+    builders: Vec<PublicKey>,
+    remote: Remote<'static>,
+    judge: Arc<Judge>,
+}
+
+impl Master {
+    /// Signs what is new, and what was refused before and is allowed by now.
+    async fn round(&self, progress: &mut Progress) -> Result<Report> {
+        let before = self.remote.bytes_sent();
+        let mut claims: BTreeMap<_, Claim> = BTreeMap::new();
+        for builder in &self.builders {
+            claims.extend(progress.news(&self.remote, builder, ROUND).await?);
+        }
+        let mut report = Report { claims: claims.len(), ..Report::default() };
+        let roots = claims.values().map(|claim| Root::Path(claim.path().clone())).collect();
+        let judged = self.judge.judge(roots).await;
+        let (mut items, mut refused) = (Vec::new(), Vec::new());
+        for (id, claim) in claims {
+            let reached = judged.closure.of(claim.path());
+            let allowed = reached.and_then(|reached| reached.outcome.claim());
+            if allowed.is_some_and(|allowed| **allowed == claim) {
+                items.push(self.sign(&claim));
+            } else {
+                refused.push(id);
+            }
+        }
+        report.refused = refused.len();
+        if !items.is_empty() {
+            let attested = self.remote.attest(AttestRequest { attestations: items }).await?;
+            (report.signed, report.known) = (attested.new, attested.known);
+        }
+        report.bytes_sent = self.remote.bytes_sent() - before;
+        progress.keep(refused)?;
+        Ok(report)
+    }
+
+    fn sign(&self, claim: &Claim) -> AttestItem {
+        AttestItem {
+            store_path: claim.path().clone(),
+            nar_hash: claim.nar_hash(),
+            nar_size: claim.nar_size(),
+            references: claim.references().to_vec(),
+            deriver: None,
+            ca: None,
+            signature: self.key.sign(claim.signed_bytes().as_bytes()),
+        }
+    }
+}
+
+/// The keys whose claims are signed.
+async fn builders(from: &[String], key: &SecretKey, remote: &Remote<'_>) -> Result<Vec<PublicKey>> {
+    // The delegations in the keys log are signed by the key itself: the pool cannot make them up.
+    let signers = judge::signers_of(remote).await?;
+    let ours: Vec<&PublicKey> = signers
+        .delegates_of(&key.public().id())
+        .filter(|machine| machine.standing == Standing::Active)
+        .map(|machine| &machine.key)
+        .collect();
+    if from.is_empty() {
+        if ours.is_empty() {
+            let message = format!("{} has delegated to no machine", key.name());
+            let hint = "`pool signer delegate` does; --from names any other builder";
+            return Err(Failure::no(message).hint(hint).into());
+        }
+        return Ok(ours.into_iter().cloned().collect());
+    }
+    let find = |text: &String| {
+        if let Ok(key) = text.parse::<PublicKey>() {
+            return Ok(key);
+        }
+        let named = ours.iter().find(|key| key.name().as_str() == text);
+        named.map(|key| (*key).clone()).ok_or_else(|| {
+            let message = format!("{text} is no machine that {} delegated to", key.name());
+            Failure::no(message).hint("name any other builder by its public key").into()
+        })
+    };
+    from.iter().map(find).collect()
+}
+
+/// What any of the builders says is allowed, with what it refers to; of that, what was signed before
+/// needs nobody's word.
+fn any_of(builders: &[PublicKey], key: &SecretKey, store_dir: &StoreDir) -> Result<Policy> {
+    let mut text = format!(
+        "format = \"narpool-policy/1\"\nname = \"countersign\"\nversion = 1\n\
+         store_dir = \"{store_dir}\"\n\
+         [principal.own]\nkeys = [\"{}\"]\n",
+        key.public()
+    );
+    let mut members = vec!["\"own\"".to_owned()];
+    let others = builders.iter().filter(|builder| builder.id() != key.public().id());
+    for (number, builder) in others.enumerate() {
+        text.push_str(&format!("[principal.builder{number}]\nkeys = [\"{builder}\"]\n"));
+        members.push(format!("\"builder{number}\""));
+    }
+    text.push_str(&format!(
+        "[group.any]\nk = 1\nmembers = [{}]\n[default]\nrequire = \"group:any\"\ndisagree = \
+         \"deny\"\n",
+        members.join(", ")
+    ));
+    Ok(Policy::parse(&text)?)
+}
+
+fn text(report: &Report, key: &SecretKey) -> String {
+    let Report { claims, signed, known, refused, .. } = report;
+    let claims = plural(*claims, "new claim");
+    let mut out = format!("{claims}: {} signed {signed}, had signed {known}", key.name());
+    if *refused > 0 {
+        out.push_str(&format!("; {refused} not allowed by the policy, to be tried again"));
+    }
+    out
+}

@@ -1,0 +1,359 @@
+//! One pool as the judge hears it: what it shows is verified before any of it is used, and what was
+//! seen once must never be taken back.
+
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use anyhow::Result;
+use schema::api::{EvidenceLine, EvidencePath, EvidenceRequest, LogSizes};
+use schema::decide::Unheard;
+use schema::evidence::{Caught, Known, LogKeys, Proved, Reading, ShownPath, Witnessing};
+use schema::policy::Policy;
+use schema::signers::Signers;
+use schema::statement::Statement;
+use schema::store_path::{HashPart, StorePath};
+
+use super::heard::{Heard, Memory};
+use super::state::{Incident, Kept, State};
+use crate::exit::Failure;
+use crate::remote::{EvidenceLines, Remote};
+
+/// A pool that is asked.
+pub(super) struct Ledger {
+    remote: Remote<'static>,
+    policy: Arc<Policy>,
+    state: Arc<State>,
+    /// One question at a time: each answer grows from the one before.
+    turn: tokio::sync::Mutex<()>,
+    seen: RwLock<Seen>,
+}
+
+/// What was seen so far.
+#[derive(Default)]
+pub(super) struct Seen {
+    pub(super) known: Option<Known>,
+    pub(super) memory: Memory,
+    /// Of the newest answer: how many attestations it covers, as of when, and when it was asked for.
+    pub(super) newest: Newest,
+    /// Why the last question was not answered, or its answer not believed.
+    pub(super) trouble: Option<Unheard>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Newest {
+    pub(super) covered: u64,
+    pub(super) as_of: u64,
+    pub(super) asked_at: u64,
+}
+
+impl Seen {
+    /// As of when what was heard is still whole. Nothing that the ledger took since makes it old, if
+    /// it took nothing.
+    pub(super) fn freshness(&self, heard: &Heard) -> (u64, u64) {
+        let Newest { covered, as_of, asked_at } = self.newest;
+        if heard.covered == covered && as_of > heard.as_of {
+            (as_of, asked_at.max(heard.asked_at))
+        } else {
+            (heard.as_of, heard.asked_at)
+        }
+    }
+}
+
+/// Why an answer is of no use.
+enum Trouble {
+    /// With the checkpoints that were shown, if it came that far.
+    Caught(Box<Caught>, Option<String>),
+    Failed(anyhow::Error),
+}
+
+impl From<Caught> for Trouble {
+    fn from(caught: Caught) -> Self {
+        Self::Caught(Box::new(caught), None)
+    }
+}
+
+impl From<anyhow::Error> for Trouble {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// A whole answer, and what the network brought it as.
+struct Answer {
+    proved: Proved,
+    /// As many as the proved paths, in the same order.
+    lines: Vec<EvidencePath>,
+    unknown: Vec<HashPart>,
+}
+
+impl Answer {
+    /// That it answers everything that was asked.
+    fn check_whole(&self, request: &EvidenceRequest) -> Result<(), Caught> {
+        let shown = self.proved.shown.iter().map(ShownPath::path);
+        let paths: HashSet<&StorePath> = shown.chain(&self.proved.absent).collect();
+        let parts: HashSet<HashPart> = paths.iter().map(|path| path.base().hash_part()).collect();
+        let unknown: HashSet<HashPart> = self.unknown.iter().copied().collect();
+        if let Some(path) = request.paths.iter().find(|path| !paths.contains(path)) {
+            return Err(Caught::Unanswered(path.to_string()));
+        }
+        let silent = |part: &&HashPart| !parts.contains(*part) && !unknown.contains(*part);
+        match request.hash_parts.iter().find(silent) {
+            Some(part) => Err(Caught::Unanswered(part.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Ledger {
+    pub(super) fn open(
+        remote: Remote<'static>,
+        policy: Arc<Policy>,
+        state: Arc<State>,
+    ) -> Result<Self> {
+        let known = state.known(remote.server())?;
+        let seen = RwLock::new(Seen { known, ..Seen::default() });
+        Ok(Self { remote, policy, state, turn: tokio::sync::Mutex::default(), seen })
+    }
+
+    /// The pool's address.
+    pub(super) fn url(&self) -> &str {
+        self.remote.server()
+    }
+
+    pub(super) fn seen(&self) -> RwLockReadGuard<'_, Seen> {
+        self.seen.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seen_mut(&self) -> RwLockWriteGuard<'_, Seen> {
+        self.seen.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks the pool, and remembers what it shows. `still` says, once it is this question's turn, what
+    /// of it is still to be asked.
+    pub(super) async fn ask(
+        &self,
+        still: impl FnOnce() -> Option<EvidenceRequest>,
+        now: u64,
+    ) -> Result<(), Unheard> {
+        let _turn = self.turn.lock().await;
+        let Some(mut request) = still() else { return Ok(()) };
+        let known = self.seen().known.clone();
+        request.known = known.as_ref().map(Known::sizes).unwrap_or_default();
+        let answered = match self.answer(&request, known.as_ref(), now).await {
+            Ok(answer) => self.take(answer, request.known, now).await,
+            Err(trouble) => Err(trouble),
+        };
+        let outcome = answered.map_err(|trouble| self.unheard(trouble, known.as_ref(), now));
+        self.seen_mut().trouble = outcome.as_ref().err().cloned();
+        outcome
+    }
+
+    async fn answer(
+        &self,
+        request: &EvidenceRequest,
+        known: Option<&Known>,
+        now: u64,
+    ) -> Result<Answer, Trouble> {
+        let mut lines = self.remote.evidence(request).await?;
+        let mut reading = self.begin(&mut lines, known, now).await?;
+        let (mut shown, mut unknown) = (Vec::new(), Vec::new());
+        loop {
+            match lines.next().await? {
+                Some(EvidenceLine::Path(line)) => {
+                    reading.path(&line)?;
+                    shown.push(line);
+                }
+                Some(EvidenceLine::Absent(absent)) => reading.absent(&absent)?,
+                Some(EvidenceLine::Unknown(hash_part)) => unknown.push(hash_part),
+                Some(EvidenceLine::End(end)) => {
+                    let answer = Answer { proved: reading.end(&end)?, lines: shown, unknown };
+                    answer.check_whole(request)?;
+                    return Ok(answer);
+                }
+                Some(EvidenceLine::Head(_)) => {
+                    return Err(Caught::Malformed("it has two heads".to_owned()).into());
+                }
+                None => return Err(Caught::Malformed("it has no end".to_owned()).into()),
+            }
+        }
+    }
+
+    async fn begin(
+        &self,
+        lines: &mut EvidenceLines,
+        known: Option<&Known>,
+        now: u64,
+    ) -> Result<Reading, Trouble> {
+        let Some(EvidenceLine::Head(head)) = lines.next().await? else {
+            return Err(Caught::Malformed("it has no head".to_owned()).into());
+        };
+        let first;
+        let known = match known {
+            Some(known) => known,
+            None => {
+                let logs = LogKeys::new(&head.origin, head.public_key.clone())
+                    .map_err(|error| Caught::Malformed(error.to_string()))?;
+                first = Known::new(logs);
+                &first
+            }
+        };
+        self.check_listed(known.logs())?;
+        let witnesses = self.policy.ledger().witnesses();
+        let witnessing = witnesses.map_or_else(Witnessing::default, |quorum| Witnessing {
+            k: quorum.k(),
+            members: quorum.members(),
+        });
+        known.read(&head, witnessing, now).map_err(|caught| {
+            let shown = [&head.keys, &head.attestations, &head.index];
+            Trouble::Caught(Box::new(caught), serde_json::to_string(&shown).ok())
+        })
+    }
+
+    /// That the policy lists the ledger, if it lists any.
+    fn check_listed(&self, logs: &LogKeys) -> Result<(), Trouble> {
+        let listed = self.policy.ledger().logs();
+        if listed.is_empty() || listed.contains(logs.attestations()) {
+            return Ok(());
+        }
+        let message = format!("the policy does not list the log {}", logs.attestations());
+        let hint = "`log` in [ledger] names the logs that count";
+        Err(Trouble::Failed(Failure::no(message).hint(hint).into()))
+    }
+
+    async fn take(&self, answer: Answer, before: LogSizes, now: u64) -> Result<(), Trouble> {
+        let Answer { proved, lines, unknown } = answer;
+        let Proved { known, key_entries, as_of, covered, shown, absent } = proved;
+        let told = lines.into_iter().zip(&shown).map(|(line, shown)| Kept {
+            path: shown.path().clone(),
+            as_of,
+            covered,
+            shown: Some(line),
+        });
+        let none =
+            absent.iter().map(|path| Kept { path: path.clone(), as_of, covered, shown: None });
+        let kept: Vec<Kept> = told.chain(none).collect();
+        let keeping = self.keep(before.keys, known.clone(), key_entries.clone(), kept);
+        let (statements, kept) =
+            tokio::join!(statements(&self.policy, known.signers(), shown), keeping);
+        let (statements, ()) = (statements?, kept?);
+        let mut seen = self.seen_mut();
+        // Other keys may count now, or count no more.
+        if !key_entries.is_empty() {
+            seen.memory.clear();
+        }
+        let heard = |path, shown, statements| Heard {
+            path,
+            as_of,
+            asked_at: now,
+            covered,
+            shown,
+            statements,
+        };
+        for (shown, statements) in statements {
+            seen.memory.hear(heard(shown.path().clone(), Some(shown), statements));
+        }
+        absent.into_iter().for_each(|path| seen.memory.hear(heard(path, None, Vec::new())));
+        unknown.into_iter().for_each(|hash_part| seen.memory.miss(hash_part, now));
+        seen.newest = Newest { covered, as_of, asked_at: now };
+        seen.known = Some(known);
+        Ok(())
+    }
+
+    async fn keep(
+        &self,
+        before: u64,
+        known: Known,
+        key_entries: Vec<Vec<u8>>,
+        kept: Vec<Kept>,
+    ) -> Result<()> {
+        let (state, url) = (Arc::clone(&self.state), self.url().to_owned());
+        let keep = move || state.keep(&url, (before, &known), &key_entries, &kept);
+        tokio::task::spawn_blocking(keep).await?
+    }
+
+    /// Takes what was kept of a hash part, when the pool cannot be asked.
+    pub(super) fn recall(&self, hash_part: &HashPart) -> Result<(), Caught> {
+        let Some(known) = self.seen().known.clone() else { return Ok(()) };
+        // What does not read is as good as gone.
+        let kept = self.state.evidence(known.logs().origin(), hash_part).unwrap_or_default();
+        for Kept { path, as_of, covered, shown } in kept {
+            let shown = shown.as_ref().map(ShownPath::parse).transpose()?;
+            let statements = match &shown {
+                Some(shown) => said(&self.policy, known.signers(), shown)?,
+                None => Vec::new(),
+            };
+            let asked_at = as_of;
+            self.seen_mut().memory.hear(Heard {
+                path,
+                as_of,
+                asked_at,
+                covered,
+                shown,
+                statements,
+            });
+        }
+        Ok(())
+    }
+
+    fn unheard(&self, trouble: Trouble, known: Option<&Known>, now: u64) -> Unheard {
+        let (caught, shown) = match trouble {
+            Trouble::Failed(error) => return Unheard::Unreachable(format!("{error:#}")),
+            Trouble::Caught(caught, shown) => (caught, shown),
+        };
+        let detail = format!("{}: {caught}", caught.code());
+        let incident = Incident {
+            url: self.url(),
+            at: now,
+            code: caught.code(),
+            detail: &caught.to_string(),
+            known: known.and_then(|known| serde_json::to_string(&known.notes()).ok()),
+            shown,
+        };
+        // Not being able to note it down changes nothing about it.
+        let _ = self.state.note(&incident);
+        match *caught {
+            Caught::Rollback { .. } | Caught::Fork { .. } | Caught::OtherLog { .. } => {
+                Unheard::WentBack(detail)
+            }
+            Caught::Quorum { have, k, .. } => Unheard::Unwitnessed { have, need: k },
+            _ => Unheard::Invalid(detail),
+        }
+    }
+}
+
+/// What paths say, by all cores: verifying signatures is most of the work.
+async fn statements(
+    policy: &Arc<Policy>,
+    signers: &Arc<Signers>,
+    shown: Vec<ShownPath>,
+) -> Result<Vec<(ShownPath, Vec<Statement>)>, Trouble> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let share = shown.len().div_ceil(cores).max(1);
+    let mut shown = shown.into_iter();
+    let mut tasks = Vec::new();
+    loop {
+        let part: Vec<ShownPath> = shown.by_ref().take(share).collect();
+        if part.is_empty() {
+            break;
+        }
+        let (policy, signers) = (Arc::clone(policy), Arc::clone(signers));
+        tasks.push(tokio::task::spawn_blocking(move || {
+            let said = |shown: ShownPath| {
+                said(&policy, &signers, &shown).map(|statements| (shown, statements))
+            };
+            part.into_iter().map(said).collect::<Result<Vec<_>, Caught>>()
+        }));
+    }
+    let mut all = Vec::new();
+    for task in tasks {
+        all.extend(task.await.map_err(anyhow::Error::from)??);
+    }
+    Ok(all)
+}
+
+fn said(policy: &Policy, signers: &Signers, shown: &ShownPath) -> Result<Vec<Statement>, Caught> {
+    shown.statements(|id| {
+        policy.principal_of(id, signers)?;
+        signers.by_id(id).map(|signer| &signer.key)
+    })
+}

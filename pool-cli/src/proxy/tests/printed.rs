@@ -1,0 +1,68 @@
+//! What `--print-config` prints.
+
+use crate::proxy::printed::{Setup, Which, Word};
+
+fn setup(state: &str) -> Setup {
+    let text = |text: &str| Word::Text(text.to_owned());
+    Setup {
+        listen: "127.0.0.1:8485".parse().unwrap(),
+        key: "narpool-proxy-0123abcd:O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=".parse().unwrap(),
+        state: state.into(),
+        program: "/opt/na\"r 100%/pool".into(),
+        words: vec![
+            text("--policy"),
+            Word::File("policy", "/home/me/50%/policy.toml".into()),
+            text("--pool"),
+            text("https://a/$x${y}"),
+        ],
+    }
+}
+
+#[test]
+fn nix_trusts_the_proxy_and_nothing_else() {
+    let text = setup("/var/lib/narpool-proxy").print(Which::NixConf);
+    let lines: Vec<_> = text.lines().filter(|line| !line.starts_with('#')).collect();
+    assert_eq!(
+        lines,
+        [
+            "substituters = http://127.0.0.1:8485",
+            "trusted-public-keys = \
+             narpool-proxy-0123abcd:O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik=",
+            "trusted-substituters =",
+            "require-sigs = true",
+            "narinfo-cache-negative-ttl = 0",
+        ]
+    );
+}
+
+#[test]
+fn command_lines_mean_what_was_said() {
+    let text = setup("/var/lib/narpool-proxy").print(Which::Systemd);
+    for line in [
+        "ListenStream=127.0.0.1:8485",
+        "ExecStart=\"/opt/na\\\"r 100%%/pool\" proxy --policy ${CREDENTIALS_DIRECTORY}/policy \
+         --pool \"https://a/$$x$${y}\"",
+        "LoadCredential=policy:/home/me/50%%/policy.toml",
+        "ProtectSystem=strict",
+        "CapabilityBoundingSet=",
+    ] {
+        assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+    }
+    let text = setup("/var/lib/narpool-proxy").print(Which::NixOs);
+    for line in [
+        "ExecStart = \"\\\"/opt/na\\\\\\\"r 100%%/pool\\\" proxy --policy \
+         \\${CREDENTIALS_DIRECTORY}/policy --pool \\\"https://a/$$x$\\${y}\\\"\";",
+        "LoadCredential = [ \"policy:/home/me/50%%/policy.toml\" ];",
+        "ProtectSystem = \"strict\";",
+    ] {
+        assert!(text.lines().any(|it| it.trim() == line), "{line}\n{text}");
+    }
+}
+
+#[test]
+fn a_key_that_the_service_does_not_find_is_told() {
+    for which in [Which::Systemd, Which::NixOs, Which::All] {
+        assert!(!setup("/var/lib/narpool-proxy").print(which).contains("wrong key"));
+        assert!(setup("/home/me/state").print(which).contains("wrong key"));
+    }
+}

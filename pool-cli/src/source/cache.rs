@@ -1,0 +1,82 @@
+//! Asking for a NAR's file: at a pool, which told where it lies, or at a binary cache, whose
+//! narinfo tells that and is believed in nothing else.
+
+use bytes::BytesMut;
+use reqwest::{Response, StatusCode, Url};
+use schema::compression::Compression;
+use schema::hash::NarHash;
+use schema::narinfo::{MAX_NARINFO_LEN, NarInfo};
+use schema::store_path::HashPart;
+
+use super::{Fault, Offer, Packed, Place, Source, may_lead};
+
+impl Offer {
+    /// Asks for the file, of which at most `longest` bytes will be read.
+    pub(super) async fn open(&self, longest: u64) -> Result<Packed, Fault> {
+        match &self.place {
+            Place::File { url, compression } => self.source.file(url, *compression, longest).await,
+            Place::Narinfo(path, hash) => {
+                let (url, compression) = self.source.delivery(*path, *hash).await?;
+                self.source.file(&url, compression, longest).await
+            }
+        }
+    }
+}
+
+impl Source {
+    async fn file(
+        &self,
+        url: &str,
+        compression: Compression,
+        longest: u64,
+    ) -> Result<Packed, Fault> {
+        let response = self.ask(self.address_of(url)?).await?;
+        Ok(Packed::new(response, compression, self.pace, longest))
+    }
+
+    /// Where a cache has the NAR with this hash, if that is the one it has for this path.
+    async fn delivery(
+        &self,
+        path: HashPart,
+        hash: NarHash,
+    ) -> Result<(String, Compression), Fault> {
+        let response = self.ask(self.address_of(&format!("{path}.narinfo"))?).await?;
+        let text = self.narinfo(response).await?;
+        let narinfo = NarInfo::parse_nix(&text);
+        let narinfo = narinfo.map_err(|why| Fault::Unavailable(format!("its narinfo: {why}")))?;
+        if narinfo.claim.nar_hash() != hash {
+            return Err(Fault::Absent);
+        }
+        Ok((narinfo.delivery.url, narinfo.delivery.compression))
+    }
+
+    async fn narinfo(&self, mut response: Response) -> Result<BytesMut, Fault> {
+        let mut text = BytesMut::new();
+        while let Some(piece) = self.pace.wait(response.chunk()).await? {
+            if text.len() + piece.len() > MAX_NARINFO_LEN {
+                return Err(Fault::Unavailable("its narinfo is too long".to_owned()));
+            }
+            text.extend_from_slice(&piece);
+        }
+        Ok(text)
+    }
+
+    /// Relative addresses are pasted to the source's own, as Nix does.
+    fn address_of(&self, url: &str) -> Result<Url, Fault> {
+        let pasted = format!("{}/{url}", self.address());
+        let absolute = Url::parse(url).or_else(|_| Url::parse(&pasted));
+        absolute
+            .ok()
+            .filter(|url| may_lead(&self.address, url))
+            .ok_or_else(|| Fault::Unavailable(format!("it points to {url:?}")))
+    }
+
+    async fn ask(&self, url: Url) -> Result<Response, Fault> {
+        let response = self.pace.wait(self.get(url).send()).await?;
+        match response.status() {
+            StatusCode::OK => Ok(response),
+            StatusCode::NOT_FOUND | StatusCode::GONE => Err(Fault::Absent),
+            status => Err(Fault::Unavailable(format!("it answers with {status}"))),
+        }
+    }
+}

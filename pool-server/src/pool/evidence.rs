@@ -1,0 +1,319 @@
+//! Evidence: all that the ledger has about many paths, and the proof of that, so that whoever asks can
+//! decide without believing this pool.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use schema::api::{
+    EvidenceAbsent, EvidenceClaim, EvidenceEnd, EvidenceHead, EvidenceLine, EvidencePath,
+    EvidenceRequest, MAX_EVIDENCE_ASKED, MAX_EVIDENCE_PATHS,
+};
+use schema::hash::{MapKey, TreeHash};
+use schema::signers::Signers;
+use schema::store_path::{BaseName, HashPart, StorePath};
+use schema::verifiable_map::MapProof;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use super::Pool;
+use crate::assemble::report::{attestation_report, file_report};
+use crate::index::{ClaimRecord, LogId, MapNow, PathRecord};
+use crate::ledger::shown::{Published, Shown};
+use crate::rejected::{Error, Failure, Rejected};
+
+/// Answers that are written at a time; each has a thread and a moment of the database.
+pub(super) const AT_ONCE: usize = 8;
+/// A piece of an answer is sent once it is this long, in bytes.
+const PIECE: usize = 64 << 10;
+/// Pieces that wait for the network.
+const WAITING: usize = 4;
+/// For an asker that takes no more bytes.
+const STALLED: Duration = Duration::from_secs(30);
+/// Between looks at a map that is about to become the one that was published.
+const NEXT_LOOK: Duration = Duration::from_millis(5);
+const LOOKS: usize = 400;
+
+impl Pool {
+    /// Writes what is asked for, piece by piece; what fails ends with an error. The attestations that are published by now are in it, unless the index
+    /// log is held up.
+    ///
+    /// # Errors
+    /// A request that asks for too much.
+    pub async fn evidence(
+        self: &Arc<Self>,
+        request: EvidenceRequest,
+    ) -> Result<mpsc::Receiver<Result<Bytes, Error>>, Failure> {
+        let asked = request.paths.len() + request.hash_parts.len();
+        if asked > MAX_EVIDENCE_ASKED {
+            let detail = format!("{asked} paths; at most {MAX_EVIDENCE_ASKED} are allowed");
+            return Err(Rejected::too_large("too_many_paths", detail).into());
+        }
+        let size = self.shown(LogId::Attestations).published().size();
+        let _ = tokio::time::timeout(self.config.witness_timeout, self.ledger.covers(size)).await;
+        let permit = Arc::clone(&self.evidence_turns).acquire_owned().await;
+        let permit = permit.map_err(|_| Error::Index("the pool is closing".to_owned()))?;
+        let (pieces, receiver) = mpsc::channel(WAITING);
+        let pool = Arc::clone(self);
+        tokio::task::spawn_blocking(move || {
+            let mut writer = Writer { pieces, piece: Vec::new(), _permit: permit };
+            match pool.write_evidence(&request, &mut writer) {
+                Err(Stop::Failed(error)) => writer.fail(error),
+                Ok(()) | Err(Stop::Gone) => {}
+            }
+        });
+        Ok(receiver)
+    }
+
+    fn write_evidence(&self, request: &EvidenceRequest, writer: &mut Writer) -> Result<(), Stop> {
+        let (map, index) = self.map_and_log()?;
+        let attestations = self.shown(LogId::Attestations).published();
+        // Read last, so that every key event is there that came before one of the attestations.
+        let keys = self.shown(LogId::Keys).published();
+        let covered = map.state()?.map_or(0, |state| state.leaf.size);
+        let logs = Logs { pool: self, keys: &keys, attestations: &attestations, index: &index };
+        let head = logs.head(&map, request)?;
+        writer.write(&EvidenceLine::Head(Box::new(head)))?;
+        let mut walk = Walk::of(request);
+        let (signers, mut indices, mut shown) = (self.signers(), Vec::new(), 0);
+        let proof = |path: &StorePath| {
+            let proof = map.proof(&MapKey::of_path(&path.key()));
+            Ok::<_, Error>(proof?.unwrap_or_else(MapProof::of_empty_map))
+        };
+        while let Some(asked) = walk.next().filter(|_| shown < MAX_EVIDENCE_PATHS) {
+            let record = self.index.path(&asked.hash_part())?;
+            let mut told =
+                record.map_or_else(BTreeMap::new, |it| of_each_path(&it, covered, &signers));
+            if let Asked::Path(path) = &asked {
+                told.retain(|other, _| other == path);
+            }
+            if told.is_empty() {
+                writer.write(&match asked {
+                    Asked::Part(hash_part) => EvidenceLine::Unknown(hash_part),
+                    Asked::Path(path) => {
+                        let proof = proof(&path)?;
+                        EvidenceLine::Absent(EvidenceAbsent { path, proof })
+                    }
+                })?;
+                shown += 1;
+            }
+            for (path, told) in told {
+                indices.extend(told.indices);
+                walk.follow(&path, &told.references);
+                let proof = proof(&path)?;
+                writer.write(&EvidenceLine::Path(EvidencePath { claims: told.claims, proof }))?;
+                shown += 1;
+            }
+        }
+        indices.sort_unstable();
+        let proof = self.shown(LogId::Attestations).multi_proof(&indices, &attestations)?;
+        writer.write(&EvidenceLine::End(EvidenceEnd { proof }))?;
+        writer.flush()
+    }
+
+    /// The map, and the state of the index log whose last leaf names it. A leaf is published before
+    /// the map becomes what it says, a moment later.
+    fn map_and_log(&self) -> Result<(MapNow<'_>, Arc<Published>), Error> {
+        for _ in 0..LOOKS {
+            let map = self.index.map_now()?;
+            let published = self.shown(LogId::Index).published();
+            if map.state()?.map_or(0, |state| state.number + 1) == published.size() {
+                return Ok((map, published));
+            }
+            std::thread::sleep(NEXT_LOOK);
+        }
+        Err(Error::Damaged("the map is not the one that the index log names".to_owned()))
+    }
+}
+
+/// Published states that belong together.
+struct Logs<'l> {
+    pool: &'l Pool,
+    keys: &'l Published,
+    attestations: &'l Published,
+    index: &'l Published,
+}
+
+impl Logs<'_> {
+    fn head(&self, map: &MapNow<'_>, request: &EvidenceRequest) -> Result<EvidenceHead, Error> {
+        let (pool, known) = (self.pool, &request.known);
+        let (log, identity) = (|id| pool.shown(id), pool.ledger.identity());
+        let leaf = map.state()?.map(|state| state.leaf);
+        let leaf_proof = match self.index.size().checked_sub(1) {
+            Some(last) => log(LogId::Index).inclusion(last, self.index)?.hashes().to_vec(),
+            None => Vec::new(),
+        };
+        let (attestations, index) = (log(LogId::Attestations), log(LogId::Index));
+        let covered = leaf.map_or(0, |leaf| leaf.size);
+        Ok(EvidenceHead {
+            origin: identity.origin().to_owned(),
+            public_key: identity.public_key(),
+            keys: text(self.keys),
+            attestations: text(self.attestations),
+            index: text(self.index),
+            key_entries: self.key_entries(known.keys)?,
+            attestations_proof: grown(attestations, known.attestations, self.attestations)?,
+            index_proof: grown(index, known.index, self.index)?,
+            leaf: leaf.map(|leaf| leaf.to_bytes().iter().map(|it| format!("{it:02x}")).collect()),
+            leaf_proof,
+            leaf_attestations_proof: grown(attestations, covered, self.attestations)?,
+        })
+    }
+
+    fn key_entries(&self, known: u64) -> Result<Vec<String>, Error> {
+        let count = usize::try_from(self.keys.size().saturating_sub(known)).unwrap_or(usize::MAX);
+        let entries = self.pool.shown(LogId::Keys).entries(known, count)?;
+        let text = |entry: Vec<u8>| {
+            String::from_utf8(entry).map_err(|_| Error::Damaged("a key event is no text".into()))
+        };
+        entries.into_iter().map(text).collect()
+    }
+}
+
+fn text(published: &Published) -> String {
+    String::from_utf8_lossy(&published.file).into_owned()
+}
+
+/// Nothing, for somebody who has seen more than there is: the sizes tell.
+fn grown(log: &Shown, known: u64, published: &Published) -> Result<Vec<TreeHash>, Error> {
+    if known > published.size() {
+        return Ok(Vec::new());
+    }
+    Ok(log.consistency(known, published)?.hashes().to_vec())
+}
+
+/// What is told of one full store path.
+#[derive(Default)]
+struct Told {
+    claims: Vec<EvidenceClaim>,
+    indices: Vec<u64>,
+    references: Vec<BaseName>,
+}
+
+/// What the first `covered` attestations say of each path with a hash part: there can be several.
+fn of_each_path(record: &PathRecord, covered: u64, signers: &Signers) -> BTreeMap<StorePath, Told> {
+    let mut paths: BTreeMap<StorePath, Told> = BTreeMap::new();
+    for record in &record.claims {
+        let words = record.attestations.iter().filter(|word| word.index < covered);
+        let entries: Vec<_> = words.filter_map(|word| attestation_report(word, signers)).collect();
+        if entries.is_empty() {
+            continue;
+        }
+        let told = paths.entry(record.claim.path().clone()).or_default();
+        told.indices.extend(entries.iter().map(|entry| entry.index));
+        told.references.extend_from_slice(record.claim.references());
+        told.claims.push(claim(record, entries));
+    }
+    paths
+}
+
+fn claim(record: &ClaimRecord, entries: Vec<schema::api::AttestationReport>) -> EvidenceClaim {
+    let nar_hash = record.claim.nar_hash();
+    EvidenceClaim {
+        text: record.claim.signed_bytes(),
+        ca: record.content_address.as_ref().map(ToString::to_string),
+        file: record.file.map(|file| file_report(&nar_hash, &file)),
+        entries,
+    }
+}
+
+/// What is asked for, or met.
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Asked {
+    Part(HashPart),
+    Path(StorePath),
+}
+
+impl Asked {
+    fn hash_part(&self) -> HashPart {
+        match self {
+            Self::Part(hash_part) => *hash_part,
+            Self::Path(path) => path.base().hash_part(),
+        }
+    }
+}
+
+/// Paths to tell of, breadth first, each once.
+struct Walk {
+    waiting: VecDeque<Asked>,
+    seen: HashSet<Asked>,
+    closure: bool,
+}
+
+impl Walk {
+    fn of(request: &EvidenceRequest) -> Self {
+        let mut walk =
+            Self { waiting: VecDeque::new(), seen: HashSet::new(), closure: request.closure };
+        request.hash_parts.iter().for_each(|hash_part| walk.visit(Asked::Part(*hash_part)));
+        request.paths.iter().for_each(|path| walk.visit(Asked::Path(path.clone())));
+        walk
+    }
+
+    /// Goes on to what somebody says `path` refers to, which may be itself.
+    fn follow(&mut self, path: &StorePath, references: &[BaseName]) {
+        self.seen.insert(Asked::Path(path.clone()));
+        if !self.closure {
+            return;
+        }
+        for reference in references {
+            let reference = StorePath::new(path.dir().clone(), reference.clone());
+            self.visit(Asked::Path(reference));
+        }
+    }
+
+    fn visit(&mut self, asked: Asked) {
+        // Beyond that the answer ends before they come.
+        let room = self.seen.len() < MAX_EVIDENCE_ASKED + MAX_EVIDENCE_PATHS;
+        if room && self.seen.insert(asked.clone()) {
+            self.waiting.push_back(asked);
+        }
+    }
+
+    fn next(&mut self) -> Option<Asked> {
+        self.waiting.pop_front()
+    }
+}
+
+/// Why an answer ends early.
+enum Stop {
+    Failed(Error),
+    /// Nobody reads it any more.
+    Gone,
+}
+
+impl From<Error> for Stop {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Where an answer is written to.
+struct Writer {
+    pieces: mpsc::Sender<Result<Bytes, Error>>,
+    piece: Vec<u8>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Writer {
+    fn write(&mut self, line: &EvidenceLine) -> Result<(), Stop> {
+        serde_json::to_writer(&mut self.piece, line)
+            .map_err(|error| Error::Damaged(format!("evidence does not print: {error}")))?;
+        self.piece.push(b'\n');
+        if self.piece.len() < PIECE { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<(), Stop> {
+        let piece = Bytes::from(std::mem::take(&mut self.piece));
+        let sent = tokio::time::timeout(STALLED, self.pieces.send(Ok(piece)));
+        match Handle::current().block_on(sent) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Stop::Gone),
+        }
+    }
+
+    fn fail(&self, error: Error) {
+        // If there is no room, whoever reads sees the end missing.
+        let _ = self.pieces.try_send(Err(error));
+    }
+}
