@@ -27,7 +27,16 @@ impl Client {
     /// When no client can be made.
     #[must_use]
     pub fn new(server: &Server) -> Self {
-        Self::build(server, |builder| builder.http1_only())
+        Self::of(&server.url(""))
+    }
+
+    /// The same, of whatever is at this address.
+    ///
+    /// # Panics
+    /// When no client can be made.
+    #[must_use]
+    pub fn of(url: &str) -> Self {
+        Self::build(url, |builder| builder.http1_only())
     }
 
     /// One without credentials, who speaks HTTP/2 without being asked to.
@@ -36,7 +45,7 @@ impl Client {
     /// When no client can be made.
     #[must_use]
     pub fn http2(server: &Server) -> Self {
-        Self::build(server, |builder| builder.http2_prior_knowledge())
+        Self::build(&server.url(""), |builder| builder.http2_prior_knowledge())
     }
 
     /// The same, with this token.
@@ -63,16 +72,13 @@ impl Client {
         Self::with_token(server, &server.admin_token())
     }
 
-    fn build(
-        server: &Server,
-        speak: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
-    ) -> Self {
+    fn build(url: &str, speak: impl Fn(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> Self {
         // Nothing here speaks TLS, but no client is made without this. A second time changes nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder =
             reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         let http = speak(builder).build().expect("a client can be made");
-        Self { http, base: server.url(""), token: None }
+        Self { http, base: url.to_owned(), token: None }
     }
 
     /// A request to be completed, then [sent](Answer::to). `path` starts with a slash.

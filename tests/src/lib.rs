@@ -10,6 +10,7 @@ pub mod log_copy;
 pub mod nar;
 pub mod nix;
 pub mod program;
+pub mod proxy;
 pub mod random;
 pub mod run;
 pub mod server;

@@ -6,6 +6,7 @@ mod e2e {
     mod crash;
     mod ledger;
     mod memory;
+    mod proxy;
     mod published;
     mod side_documents;
     mod smoke;

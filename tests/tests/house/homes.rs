@@ -22,7 +22,7 @@ const fn schema(crate_name: &'static str, modules: &'static [&'static str]) -> H
     Home { package: "schema", crate_name, modules }
 }
 
-pub(super) const HOMES: [Home; 46] = [
+pub(super) const HOMES: [Home; 52] = [
     schema("ed25519_dalek", &["key"]),
     schema("toml", &["policy"]),
     schema("utoipa", &["api", "compression", "key_event", "verifiable_map", "wire_text"]),
@@ -55,6 +55,8 @@ pub(super) const HOMES: [Home; 46] = [
     server("utoipa_axum", &["http"]),
     server("zeroize", &["ledger"]),
     server("zstd", &["ingest::decode"]),
+    cli("axum", &["proxy"]),
+    cli("axum_server", &["proxy"]),
     cli("brotli", &["decode"]),
     cli("bzip2", &["decode"]),
     cli("clap", &["cli"]),
@@ -63,11 +65,15 @@ pub(super) const HOMES: [Home; 46] = [
     cli("flate2", &["decode"]),
     cli("indicatif", &["output"]),
     cli("liblzma", &["compress", "decode"]),
+    cli("listenfd", &["proxy"]),
     cli("lzma_rust2", &["decode"]),
+    cli("metrics", &["proxy::metrics"]),
+    cli("metrics_exporter_prometheus", &["proxy::metrics"]),
     cli("nix_archive", &["nar", "store"]),
-    cli("reqwest", &["remote"]),
+    cli("reqwest", &["remote", "source"]),
     cli("rusqlite", &["store"]),
     cli("rustls", &["remote"]),
+    cli("sd_notify", &["proxy"]),
     cli("toml", &["credentials"]),
     cli("zstd", &["compress", "decode"]),
 ];

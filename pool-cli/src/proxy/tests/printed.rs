@@ -60,7 +60,7 @@ fn command_lines_mean_what_was_said() {
 }
 
 #[test]
-fn a_key_that_the_service_does_not_find_is_told() {
+fn a_key_that_the_unit_does_not_find_is_told() {
     for which in [Which::Systemd, Which::NixOs, Which::All] {
         assert!(!setup("/var/lib/narpool-proxy").print(which).contains("wrong key"));
         assert!(setup("/home/me/state").print(which).contains("wrong key"));
