@@ -32,18 +32,33 @@ impl Access {
         Self::find_at(global.server.as_deref(), global)
     }
 
+    /// The same for each of these pools, or for the usual one when there are none. A token that was
+    /// given is for one pool; for several, each gets the one that was kept for it.
+    pub(crate) fn find_each(servers: &[String], global: &Global) -> Result<Vec<Self>> {
+        match servers {
+            [] => Ok(vec![Self::find(global)?]),
+            [server] => Ok(vec![Self::find_at(Some(server), global)?]),
+            _ if global.token_file.is_some() => {
+                let hint = "`pool login URL` keeps a token for each";
+                Err(Failure::could_not_tell("one token file, and several pools").hint(hint).into())
+            }
+            _ => servers.iter().map(|server| Self::kept(Some(server), None, global)).collect(),
+        }
+    }
+
     /// The same for the pool at an address that the command was given by itself, if it was.
     pub(crate) fn find_at(server: Option<&str>, global: &Global) -> Result<Self> {
+        Self::kept(server, given_token(global)?, global)
+    }
+
+    fn kept(server: Option<&str>, given: Option<String>, global: &Global) -> Result<Self> {
         let kept = Credentials::load(&user_dirs::config())?;
         let server = match server {
             Some(server) => trimmed(server),
             None => kept.default.clone().ok_or_else(no_server)?,
         };
         let kept = kept.pool.get(&server);
-        let token = match given_token(global)? {
-            Some(token) => Some(token),
-            None => kept.and_then(|pool| pool.token.clone()),
-        };
+        let token = given.or_else(|| kept.and_then(|pool| pool.token.clone()));
         let ca_file = global.ca_file.clone().or_else(|| kept.and_then(|pool| pool.ca_file.clone()));
         Ok(Self { server, token, ca_file })
     }

@@ -5,38 +5,34 @@
 
 mod heard;
 mod ledger;
+mod setup;
 mod state;
+mod statements;
+mod status;
 mod trial;
 
 use std::collections::{HashMap, HashSet};
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
-use schema::api::{EvidenceLine, EvidenceRequest, FileReport};
+use anyhow::Result;
+use schema::api::FileReport;
 use schema::claim::Claim;
 use schema::content_address::ContentAddress;
-use schema::decide::{Closure, Decision, Outcome, Unheard};
-use schema::evidence::{Known, LogKeys, Witnessing};
+use schema::decide::{Closure, Decision, Outcome};
 use schema::key::KeyName;
-use schema::policy::{MAX_POLICY_LEN, Policy};
+use schema::policy::Policy;
 use schema::signature::Signature;
-use schema::signers::Signers;
 use schema::store_path::{HashPart, StorePath};
-use serde::Serialize;
 
 use self::ledger::Ledger;
 use self::state::State;
 use self::trial::Trial;
-use crate::cli::{Global, Judging};
-use crate::credentials::Access;
-use crate::exit::Failure;
-use crate::output::Output;
-use crate::remote::{Patience, Remote};
-use crate::user_dirs;
+use crate::remote::Remote;
+
+pub(crate) use self::setup::{read_policy, signers_of};
+pub(crate) use self::status::PoolStatus;
 
 /// How long an allowed path stays so without another look.
 const STANDING: Duration = Duration::from_secs(60);
@@ -108,23 +104,6 @@ pub(crate) struct Judged {
     pub(crate) decisions: HashMap<StorePath, Decision>,
 }
 
-/// How a pool stands with the judge.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct PoolStatus {
-    /// Its address.
-    pub(crate) url: String,
-    /// What the names of its logs begin with, once it was heard.
-    pub(crate) origin: Option<String>,
-    /// Attestations in the ledger, as far as it was seen.
-    pub(crate) attestations: u64,
-    /// Events in its keys log, as far as it was seen.
-    pub(crate) key_events: u64,
-    /// POSIX seconds: it was known whole as of then.
-    pub(crate) as_of: Option<u64>,
-    /// Why it was not heard when it was asked last.
-    pub(crate) trouble: Option<Unheard>,
-}
-
 impl Judge {
     /// A judge by `policy` who asks these pools, and keeps in `dir` what was seen of them.
     ///
@@ -142,29 +121,6 @@ impl Judge {
         let open = |remote| Ledger::open(remote, Arc::clone(&policy), Arc::clone(&state));
         let ledgers = pools.into_iter().map(open).collect::<Result<Vec<_>>>()?;
         Ok(Arc::new(Self { policy, ledgers, answers: Mutex::default() }))
-    }
-
-    /// A judge as the command line describes it.
-    ///
-    /// # Errors
-    /// A file that is no policy, and those of [`open`](Self::open).
-    pub(crate) fn of(
-        file: &Path,
-        judging: &Judging,
-        global: &Global,
-        output: &'static Output,
-    ) -> Result<Arc<Self>> {
-        let policy = read_policy(file)?;
-        let servers: Vec<Option<&str>> = match judging.pools.as_slice() {
-            [] => vec![global.server.as_deref()],
-            pools => pools.iter().map(|url| Some(url.as_str())).collect(),
-        };
-        let remote = |server: Option<&str>| {
-            Remote::new(&Access::find_at(server, global)?, Patience::None, output)
-        };
-        let remotes = servers.into_iter().map(remote).collect::<Result<_>>()?;
-        let default = || user_dirs::state().join("judge");
-        Self::open(policy, remotes, &judging.state_dir.clone().unwrap_or_else(default))
     }
 
     /// By what it decides.
@@ -233,7 +189,7 @@ impl Judge {
 
     /// How the pools stand, in the order of the command line.
     pub(crate) fn status(&self) -> Vec<PoolStatus> {
-        self.ledgers.iter().map(status).collect()
+        self.ledgers.iter().map(PoolStatus::of).collect()
     }
 
     fn remembered(&self, hash_part: &HashPart) -> Option<Answer> {
@@ -323,55 +279,6 @@ impl Judge {
 
 fn refused(path: Option<StorePath>, refusal: Refusal) -> Answer {
     Answer { path, outcome: Err(refusal) }
-}
-
-fn status(ledger: &Ledger) -> PoolStatus {
-    let seen = ledger.seen();
-    let sizes = seen.known.as_ref().map(|known| known.sizes()).unwrap_or_default();
-    PoolStatus {
-        url: ledger.url().to_owned(),
-        origin: seen.known.as_ref().map(|known| known.logs().origin().to_owned()),
-        attestations: sizes.attestations,
-        key_events: sizes.keys,
-        as_of: (seen.newest.as_of > 0).then_some(seen.newest.as_of),
-        trouble: seen.trouble.clone(),
-    }
-}
-
-/// Who may attest in a pool, by its whole keys log: each event is signed by whoever may say so.
-///
-/// # Errors
-/// No answer, or one that contradicts itself.
-pub(crate) async fn signers_of(remote: &Remote<'_>) -> Result<Arc<Signers>> {
-    let mut lines = remote.evidence(&EvidenceRequest::default()).await?;
-    let Some(EvidenceLine::Head(head)) = lines.next().await? else {
-        bail!("{} gives no evidence", remote.server());
-    };
-    let logs = LogKeys::new(&head.origin, head.public_key.clone())?;
-    let reading = Known::new(logs).read(&head, Witnessing::default(), now())?;
-    Ok(Arc::clone(reading.known().signers()))
-}
-
-/// Reads a policy file.
-///
-/// # Errors
-/// A file that cannot be read, or is no policy: with line, column and a hint.
-pub(crate) fn read_policy(file: &Path) -> Result<Policy> {
-    let about = || format!("reading the policy {}", file.display());
-    let mut text = String::new();
-    // One byte more than can be, so that what is too long is noticed.
-    let most = MAX_POLICY_LEN as u64 + 1;
-    File::open(file)
-        .with_context(about)?
-        .take(most)
-        .read_to_string(&mut text)
-        .with_context(about)?;
-    Policy::parse(&text).map_err(|error| {
-        let (line, column) = (error.line, error.column);
-        Failure::no(format!("{}:{line}:{column}: {}", file.display(), error.what))
-            .hint(error.hint)
-            .into()
-    })
 }
 
 /// POSIX seconds.

@@ -11,5 +11,6 @@ mod e2e {
     mod side_documents;
     mod smoke;
     mod stock_nix;
+    mod trust;
     mod views;
 }

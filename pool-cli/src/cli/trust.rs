@@ -104,7 +104,7 @@ No NAR moves: the claims come from the ledger, where every signature is verified
 one signature each. Users who believe KEYFILE alone then need not know the machines.
 
 Result with --json, a line a round:
-  {\"claims\": N, \"signed\": N, \"known\": N, \"refused\": N, \"bytes_sent\": N, \"bytes_received\": N}
+  {\"claims\": N, \"signed\": N, \"known\": N, \"refused\": N, \"bytes_sent\": N}
   claims: claims by those in --from that are new to this command
   signed: signatures that the ledger did not have
   known: claims that KEYFILE had signed before

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 use schema::api::{AttestItem, AttestRequest};
 use schema::claim::Claim;
+use schema::hash::NarHash;
 use schema::key::{PublicKey, SecretKey};
 use schema::policy::Policy;
 use schema::signers::Standing;
@@ -157,8 +158,12 @@ async fn builders(from: &[String], key: &SecretKey, remote: &Remote<'_>) -> Resu
 /// What any of the builders says is allowed, with what it refers to; of that, what was signed before
 /// needs nobody's word.
 fn any_of(builders: &[PublicKey], key: &SecretKey, store_dir: &StoreDir) -> Result<Policy> {
+    // Another set of builders is another policy.
+    let ids = builders.iter().flat_map(|builder| *builder.id().as_bytes());
+    let digest = NarHash::of(&ids.collect::<Vec<u8>>()).to_hex();
+    let name = format!("countersign-{}", &digest[..16]);
     let mut text = format!(
-        "format = \"narpool-policy/1\"\nname = \"countersign\"\nversion = 1\n\
+        "format = \"narpool-policy/1\"\nname = \"{name}\"\nversion = 1\n\
          store_dir = \"{store_dir}\"\n\
          [principal.own]\nkeys = [\"{}\"]\n",
         key.public()

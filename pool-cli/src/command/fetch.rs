@@ -32,12 +32,7 @@ pub(super) async fn run(fetch: Fetch, global: &Global, output: &'static Output) 
     let roots = fetch.paths.iter().map(|path| root(path)).collect::<Result<Vec<_>>>()?;
     let judge = Judge::of(&fetch.policy, &fetch.judging, global, output)?;
     let allowed = allowed(&judge, &roots).await?;
-    let pools = match fetch.judging.pools.as_slice() {
-        [] => vec![Access::find(global)?],
-        pools => {
-            pools.iter().map(|url| Access::find_at(Some(url), global)).collect::<Result<_>>()?
-        }
-    };
+    let pools = Access::find_each(&fetch.judging.pools, global)?;
     let cache = |url: &String| Access {
         server: trimmed(url),
         token: None,

@@ -25,7 +25,8 @@ pub(super) async fn run(
     output: &'static Output,
 ) -> Result<Exit> {
     let state = arguments.state_dir.clone().unwrap_or_else(default_state);
-    let pools = pools(&arguments, global)?;
+    // In the order in which the judge numbers them.
+    let pools = Access::find_each(&arguments.pools, global)?;
     if let Some(which) = arguments.print_config {
         output.raw(print(which, &arguments, global, &state, &pools)?.as_bytes());
         return Ok(Exit::Yes);
@@ -52,14 +53,6 @@ pub(super) async fn run(
     };
     proxy::serve(proxy, door, output, stopped).await?;
     Ok(Exit::Yes)
-}
-
-/// In the order in which the judge numbers them.
-fn pools(arguments: &Proxy, global: &Global) -> Result<Vec<Access>> {
-    match arguments.pools.as_slice() {
-        [] => Ok(vec![Access::find(global)?]),
-        pools => pools.iter().map(|url| Access::find_at(Some(url), global)).collect(),
-    }
 }
 
 fn default_state() -> PathBuf {

@@ -242,9 +242,9 @@ impl<'j> Trial<'j> {
 
     /// Falls back on what was kept of everything that was met.
     fn recall(&self, ledger: &Ledger) {
-        let parts = self.roots.iter().filter_map(|root| match root {
-            Root::Part(hash_part) => Some(*hash_part),
-            Root::Path(path) => Some(path.base().hash_part()),
+        let parts = self.roots.iter().map(|root| match root {
+            Root::Part(hash_part) => *hash_part,
+            Root::Path(path) => path.base().hash_part(),
         });
         for hash_part in parts.chain(self.decisions.keys().map(|path| path.base().hash_part())) {
             if ledger.seen().memory.with(&hash_part).is_empty() {

@@ -32,8 +32,13 @@ pub(super) struct Policies(BTreeMap<Name, Held>);
 struct Held {
     policy: Policy,
     verdicts: Mutex<Verdicts>,
-    /// With how many entries the path had.
-    statements: Mutex<HashMap<StorePath, (usize, Arc<[Statement]>)>>,
+    statements: Mutex<HashMap<StorePath, Verified>>,
+}
+
+/// What a path's entries say, as many as there were.
+struct Verified {
+    entries: usize,
+    statements: Arc<[Statement]>,
 }
 
 #[derive(Default)]
@@ -152,10 +157,10 @@ impl Held {
             .filter(|(_, word)| word.index < attestations)
             .collect();
         let mut known = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((count, statements)) = known.get(path)
-            && *count == words.len()
+        if let Some(verified) = known.get(path)
+            && verified.entries == words.len()
         {
-            return Ok(Arc::clone(statements));
+            return Ok(Arc::clone(&verified.statements));
         }
         if known.len() >= MAX_REMEMBERED {
             known.clear();
@@ -172,7 +177,8 @@ impl Held {
         let statements: Arc<[Statement]> =
             words.iter().filter_map(statement).collect::<Result<_, _>>()?;
         let mut known = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(path.clone(), (words.len(), Arc::clone(&statements)));
+        let verified = Verified { entries: words.len(), statements: Arc::clone(&statements) };
+        known.insert(path.clone(), verified);
         Ok(statements)
     }
 }

@@ -45,7 +45,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let token = fs::read_to_string(token)?;
     let load = Load { client: Client::new(), url, token: token.trim_end() };
-    let keys: Vec<SecretKey> = (1..=3).map(|number| builder(number)).collect();
+    let keys: Vec<SecretKey> = (1..=3).map(builder).collect();
     for key in &keys {
         let request = EnrolRequest { public_key: key.public(), proof: None };
         load.post("signers", &request).await?;

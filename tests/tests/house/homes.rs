@@ -25,7 +25,7 @@ const fn schema(crate_name: &'static str, modules: &'static [&'static str]) -> H
 pub(super) const HOMES: [Home; 52] = [
     schema("ed25519_dalek", &["key"]),
     schema("toml", &["policy"]),
-    schema("utoipa", &["api", "compression", "key_event", "verifiable_map", "wire_text"]),
+    schema("utoipa", &["api", "compression", "key_event", "tlog", "verifiable_map", "wire_text"]),
     // The door takes a router, and no more.
     server("axum", &["http", "serve"]),
     server("axum_server", &["serve"]),
@@ -71,11 +71,11 @@ pub(super) const HOMES: [Home; 52] = [
     cli("metrics_exporter_prometheus", &["proxy::metrics"]),
     cli("nix_archive", &["nar", "store"]),
     cli("reqwest", &["remote", "source"]),
-    cli("rusqlite", &["store"]),
+    cli("rusqlite", &["judge", "store"]),
     cli("rustls", &["remote"]),
     cli("sd_notify", &["proxy"]),
     cli("toml", &["credentials"]),
-    cli("zstd", &["compress", "decode"]),
+    cli("zstd", &["command::fetch", "compress", "decode"]),
 ];
 
 /// Crates that a package may use in any of its modules.
