@@ -4,6 +4,7 @@
 pub mod cli;
 pub mod client;
 pub mod deadline;
+pub mod double;
 pub mod foreign;
 pub mod lab;
 pub mod log_copy;

@@ -13,10 +13,12 @@ mod formats {
     mod decide_closure;
     mod enrolment;
     mod entry;
+    mod evidence;
     mod hash;
     mod key;
     mod key_event;
     mod listing;
+    mod multi_proof;
     mod mutation;
     mod name_pattern;
     mod narinfo;

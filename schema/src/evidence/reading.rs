@@ -59,11 +59,13 @@ impl Known {
         let keys = open(&head.keys, logs.keys())?;
         let attestations = open(&head.attestations, logs.attestations())?;
         let index = open(&head.index, logs.index())?;
-        let mut as_of = asked_at;
+        let mut as_of = None;
         for (log, checkpoint) in logs_with(&logs, [&keys, &attestations, &index]) {
-            as_of = as_of.min(witnessed(log, checkpoint, witnesses)?.unwrap_or(asked_at));
+            as_of = witnessed(log, checkpoint, witnesses)?.into_iter().chain(as_of).min();
         }
-        check_shrunk(logs.keys(), &self.keys, &keys)?;
+        // A witness's clock may be ahead of ours, and whoever decides must see by how much.
+        let as_of = as_of.unwrap_or(asked_at);
+        check_keys_held(logs.keys(), &self.keys, &keys)?;
         grown(logs.attestations(), &self.attestations, &attestations, &head.attestations_proof)?;
         grown(logs.index(), &self.index, &index, &head.index_proof)?;
         let leaf = index_leaf(head, &index)?;
@@ -170,6 +172,21 @@ fn check_shrunk(log: &VerifierKey, known: &Tree, shown: &SignedCheckpoint) -> Re
     }
     let log = log.name().to_string();
     Err(Caught::Rollback { log, known: known.size(), shown: shown.size() })
+}
+
+/// That the keys log is no shorter, nor another of the same size. If it is longer, its entries show
+/// what it has grown from.
+fn check_keys_held(
+    log: &VerifierKey,
+    known: &Tree,
+    shown: &SignedCheckpoint,
+) -> Result<(), Caught> {
+    check_shrunk(log, known, shown)?;
+    if known.size() < shown.size() || known.root() == *shown.root() {
+        return Ok(());
+    }
+    let log = log.name().to_string();
+    Err(Caught::Fork { log, known: known.size(), shown: shown.size() })
 }
 
 /// That a log has grown from what was seen of it.
