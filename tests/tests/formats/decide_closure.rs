@@ -103,7 +103,7 @@ fn ten_thousand_paths_are_each_asked_for_once() {
     let open = look(root, &decisions, &mut asked);
     let top = open.of(&rungs[0].0).unwrap();
     assert_eq!((top.outcome.verdict(), top.outcome.code()), ("unknown", "dependency"));
-    assert_eq!(top.culprits, std::slice::from_ref(last));
+    assert_eq!(top.culprits, std::slice::from_ref(&last));
     assert_eq!(open.of(&rungs[9998].0).unwrap().outcome.code(), "attested");
     let back = judge.decision(&last, vec![rungs[0].0.base().clone()]);
     assert_ne!(back, known);
