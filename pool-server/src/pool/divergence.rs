@@ -27,7 +27,7 @@ impl Pool {
             let diverged = divergence(index, &hash_part, &record, &signers);
             weight += diverged.as_ref().map_or(0, feed_weight);
             divergences.extend(diverged);
-            next = index + 1;
+            next = index.saturating_add(1);
         }
         let more = rows.last().is_some_and(|(last, _)| *last >= next);
         Ok(Divergences { divergences, next, more })
