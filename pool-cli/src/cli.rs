@@ -1,5 +1,6 @@
 //! The command line. `--help` is the manual, and the man pages are made from it.
 
+mod challenge;
 mod judging;
 mod ledger;
 mod pages;
@@ -16,6 +17,7 @@ use schema::key::KeyName;
 use crate::compress::Method;
 use crate::store::Location;
 
+pub(crate) use self::challenge::{Challenge, DiffTool};
 pub(crate) use self::judging::Judging;
 pub(crate) use self::ledger::{Audit, Ledger, Proof, Verify};
 pub(crate) use self::pages::{Shell, completions, man_page, write_man_pages};
@@ -129,6 +131,8 @@ pub(crate) enum Command {
     ///
     /// Exits with 1 when the pool never saw the path or NAR.
     Show(Show),
+    /// Show where signers disagree: with each other, and with the local store.
+    Challenge(Challenge),
     /// Watch a pool's ledger: audit it, and take proofs from it.
     #[command(subcommand)]
     Ledger(Ledger),

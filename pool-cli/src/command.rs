@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 mod attest;
+mod challenge;
 mod countersign;
 mod fetch;
 mod key;
@@ -40,6 +41,7 @@ pub(crate) async fn run(cli: Cli, output: &'static Output) -> Result<Exit> {
         Command::Push(push) => push::run(push, global, output).await,
         Command::Attest(attest) => attest::run(attest, global, output).await,
         Command::Show(show) => show::run(&show.subject, &asking()?, output).await,
+        Command::Challenge(challenge) => challenge::run(challenge, &asking()?, output).await,
         Command::Ping => ping::run(&asking()?, output).await,
         Command::Completions { shell } => {
             output.raw(&cli::completions(shell));

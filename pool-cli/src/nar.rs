@@ -1,4 +1,8 @@
-//! Checking a NAR against what the store's database says of it, while it is dumped.
+//! NARs: checking one against what is said of it while it is dumped, reading and comparing them.
+
+pub(crate) mod diff;
+mod unpack;
+mod walk;
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -10,6 +14,9 @@ use schema::hash::NarHash;
 use sha2::{Digest, Sha256};
 
 use crate::exit::Failure;
+
+pub(crate) use self::unpack::unpack;
+pub(crate) use self::walk::Walk;
 
 /// Hashes and counts what is written to it.
 #[derive(Default)]

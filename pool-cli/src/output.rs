@@ -33,6 +33,11 @@ impl Output {
         Self { json, quiet, terminal, bar: Mutex::new(None) }
     }
 
+    /// Whether results are for programs.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
     /// What the command was run for: `value` to programs, `text` to people.
     pub(crate) fn result(&self, value: &impl Serialize, text: impl FnOnce() -> String) {
         let mut line = if self.json {

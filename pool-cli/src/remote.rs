@@ -2,6 +2,7 @@
 
 mod answer;
 mod attempt;
+mod divergence;
 mod evidence;
 mod ledger;
 

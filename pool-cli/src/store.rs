@@ -4,7 +4,7 @@ mod binary_cache;
 mod nix;
 mod resolve;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::convert::Infallible;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -102,6 +102,29 @@ impl Store {
         match self {
             Self::Local(store) => store.database()?.snapshot()?.holds(path),
             Self::BinaryCache(cache) => Ok(cache.holds(path)),
+        }
+    }
+
+    /// What is known of those of `paths` that the store has.
+    pub(crate) fn known(&self, paths: &[StorePath]) -> Result<HashMap<StorePath, PathInfo>> {
+        let ours = || paths.iter().filter(|path| path.dir() == self.dir());
+        let info = |path: &StorePath, info: PathInfo| (path.clone(), info);
+        match self {
+            Self::Local(store) => {
+                let database = store.database()?;
+                let snapshot = database.snapshot()?;
+                let mut known = HashMap::new();
+                for path in ours() {
+                    if snapshot.holds(path)? {
+                        known.extend([info(path, snapshot.path_info(path)?)]);
+                    }
+                }
+                Ok(known)
+            }
+            Self::BinaryCache(cache) => ours()
+                .filter(|path| cache.holds(path))
+                .map(|path| Ok(info(path, cache.path_info(path)?)))
+                .collect(),
         }
     }
 

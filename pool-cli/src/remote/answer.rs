@@ -7,9 +7,10 @@ use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{Response, StatusCode};
 use schema::api::Problem;
 use serde::de::DeserializeOwned;
+use tokio::time::timeout;
 
-use super::Trouble;
 use super::attempt::unreachable;
+use super::{STALLED, Trouble};
 use crate::exit::Failure;
 
 /// As much of an answer that is no problem document as a message quotes.
@@ -35,23 +36,43 @@ pub(super) async fn accepted(response: Response) -> Result<Response, Trouble> {
 }
 
 /// Reads a file of at most `longest` bytes, or what is wrong.
-pub(super) async fn file(mut response: Response, longest: usize) -> Result<Bytes, Trouble> {
+pub(super) async fn file(response: Response, longest: usize) -> Result<Bytes, Trouble> {
+    let mut file = BytesMut::new();
+    pieces(response, longest as u64, |piece| {
+        file.extend_from_slice(piece);
+        Ok(())
+    })
+    .await?;
+    Ok(file.freeze())
+}
+
+/// Passes on a file of at most `longest` bytes as it comes, or tells what is wrong.
+pub(super) async fn pieces(
+    mut response: Response,
+    longest: u64,
+    mut take: impl FnMut(&[u8]) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
     if !response.status().is_success() {
         return Err(refusal(response).await);
     }
     let server = response.url().origin().ascii_serialization();
-    let mut file = BytesMut::new();
+    let mut room = longest;
     loop {
-        match response.chunk().await {
-            Ok(Some(piece)) if piece.len() <= longest - file.len() => {
-                file.extend_from_slice(&piece)
+        match timeout(STALLED, response.chunk()).await {
+            Ok(Ok(Some(piece))) => {
+                room = room.checked_sub(piece.len() as u64).ok_or_else(|| {
+                    let message = format!("{server} sends more than {longest} bytes for one file");
+                    Trouble::Lasting(Failure::could_not_tell(message).into())
+                })?;
+                take(&piece)?;
             }
-            Ok(Some(_)) => {
-                let message = format!("{server} sends more than {longest} bytes for one file");
-                return Err(Trouble::Lasting(Failure::could_not_tell(message).into()));
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(error)) => return Err(unreachable(&server, error)),
+            Err(_) => {
+                let message = format!("{server} has stopped in the middle of a file");
+                let error = Failure::could_not_tell(message).into();
+                return Err(Trouble::Passing { error, wait: None });
             }
-            Ok(None) => return Ok(file.freeze()),
-            Err(error) => return Err(unreachable(&server, error)),
         }
     }
 }
