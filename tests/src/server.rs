@@ -154,3 +154,20 @@ fn spawn(data: &Path, arguments: &[&str]) -> Child {
         .spawn()
         .expect("pool-server starts")
 }
+
+/// A copy of a directory and all that is in it, such as the data of a server that was stopped.
+///
+/// # Panics
+/// When it cannot be read or written.
+pub fn copy_dir(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a directory can be made");
+    for entry in fs::read_dir(from).expect("the directory can be read") {
+        let entry = entry.expect("the directory can be read");
+        let to = to.join(entry.file_name());
+        if entry.file_type().expect("it is there").is_dir() {
+            copy_dir(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).expect("a file can be copied");
+        }
+    }
+}

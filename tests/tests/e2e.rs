@@ -2,6 +2,7 @@
 
 #[cfg(test)]
 mod e2e {
+    mod adversary;
     mod bad_input;
     mod challenge;
     mod crash;

@@ -62,6 +62,8 @@ impl Seen {
 pub(super) enum Trouble {
     /// With the checkpoints that were shown, if it came that far.
     Caught(Box<Caught>, Option<String>),
+    /// These logs were seen before at another address, and this answer does not go on from there.
+    SeenElsewhere(Box<Known>),
     Failed(anyhow::Error),
 }
 
@@ -136,9 +138,15 @@ impl Ledger {
     ) -> Result<(), Unheard> {
         let _turn = self.turn.lock().await;
         let Some(mut request) = still() else { return Ok(()) };
-        let known = self.seen().known.clone();
+        let mut known = self.seen().known.clone();
         request.known = known.as_ref().map(Known::sizes).unwrap_or_default();
-        let answered = match self.answer(&request, known.as_ref(), now).await {
+        let mut answered = self.answer(&request, known.as_ref(), now).await;
+        if let Err(Trouble::SeenElsewhere(seen)) = answered {
+            request.known = seen.sizes();
+            known = Some(*seen);
+            answered = self.answer(&request, known.as_ref(), now).await;
+        }
+        let answered = match answered {
             Ok(answer) => self.take(answer, request.known, now).await,
             Err(trouble) => Err(trouble),
         };
@@ -190,6 +198,9 @@ impl Ledger {
         let known = match known {
             Some(known) => known,
             None => {
+                if let Some(seen) = self.state.known_as(&head.origin)? {
+                    return Err(Trouble::SeenElsewhere(Box::new(seen)));
+                }
                 let logs = LogKeys::new(&head.origin, head.public_key.clone())
                     .map_err(|error| Caught::Malformed(error.to_string()))?;
                 first = Known::new(logs);
@@ -273,6 +284,10 @@ impl Ledger {
     /// Takes what was kept of a hash part, when the pool cannot be asked.
     pub(super) fn recall(&self, hash_part: &HashPart) -> Result<(), Caught> {
         let Some(known) = self.seen().known.clone() else { return Ok(()) };
+        // The policy may have changed since.
+        if self.check_listed(known.logs()).is_err() {
+            return Ok(());
+        }
         // What does not read is as good as gone.
         let kept = self.state.evidence(known.logs().origin(), hash_part).unwrap_or_default();
         for Kept { path, as_of, covered, shown } in kept {
@@ -298,7 +313,10 @@ impl Ledger {
         let (caught, shown) = match trouble {
             Trouble::Failed(error) => return Unheard::Unreachable(format!("{error:#}")),
             Trouble::Caught(caught, shown) => (caught, shown),
+            Trouble::SeenElsewhere(_) => return Unheard::NotCovered,
         };
+        // Nothing that it showed before stands in for what it should show now.
+        self.seen_mut().memory.clear();
         let detail = format!("{}: {caught}", caught.code());
         let incident = Incident {
             url: self.url(),

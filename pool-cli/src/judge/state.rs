@@ -105,26 +105,34 @@ impl State {
 
     /// What was seen of the logs of the pool at an address.
     pub(super) fn known(&self, url: &str) -> Result<Option<Known>> {
+        let origin: Option<String> = self
+            .connection()
+            .query_row("SELECT origin FROM pools WHERE url = ?", [url], |row| row.get(0))
+            .optional()?;
+        origin.map_or(Ok(None), |origin| self.known_as(&origin))
+    }
+
+    /// What was seen of the logs whose names begin with `origin`, at whatever address.
+    pub(super) fn known_as(&self, origin: &str) -> Result<Option<Known>> {
         let connection = self.connection();
         let row = connection
             .query_row(
-                "SELECT logs.origin, logs.public_key, keys, attestations, map
-                 FROM pools JOIN logs USING (origin, public_key) WHERE url = ?",
-                [url],
+                "SELECT public_key, keys, attestations, map FROM logs WHERE origin = ?",
+                [origin],
                 |row| {
-                    let notes = [row.get(2)?, row.get(3)?, row.get(4)?];
-                    Ok((row.get::<_, String>(0)?, row.get::<_, String>(1)?, notes))
+                    let notes = [row.get(1)?, row.get(2)?, row.get(3)?];
+                    Ok((row.get::<_, String>(0)?, notes))
                 },
             )
             .optional()?;
-        let Some((origin, public_key, notes)) = row else { return Ok(None) };
+        let Some((public_key, notes)) = row else { return Ok(None) };
         let mut entries =
             connection.prepare("SELECT entry FROM key_entries WHERE origin = ? ORDER BY number")?;
         let entries =
-            entries.query_map([&origin], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
+            entries.query_map([origin], |row| row.get(0))?.collect::<Result<Vec<_>, _>>()?;
         let about = || format!("reading what was seen of {origin}");
         let key: PublicKey = public_key.parse().with_context(about)?;
-        let logs = LogKeys::new(&origin, key).with_context(about)?;
+        let logs = LogKeys::new(origin, key).with_context(about)?;
         Known::resume(logs, &entries, &notes).with_context(about).map(Some)
     }
 

@@ -161,6 +161,11 @@ impl<'j> Trial<'j> {
     fn heard(&self, path: &StorePath, missing: &mut HashSet<(usize, Root)>) -> HeardOf {
         let mut all = HeardOf::new();
         for (number, ledger) in self.ledgers.iter().enumerate() {
+            let away = matches!(self.lost.get(&number), Some(Unheard::Unreachable(_)));
+            if away && ledger.seen().memory.of(path).is_none() {
+                // Met only now. What does not read any more was not kept.
+                let _ = ledger.recall(&path.base().hash_part());
+            }
             let seen = ledger.seen();
             let heard = seen.memory.of(path);
             let age = heard.map(|heard| self.now.saturating_sub(seen.freshness(heard).1));
@@ -211,7 +216,10 @@ impl<'j> Trial<'j> {
         let outcomes = join_all(asked).await;
         for (number, outcome) in outcomes {
             if let Err(why) = outcome {
-                self.recall(&self.ledgers[number]);
+                // Not for a pool that was caught.
+                if matches!(why, Unheard::Unreachable(_)) {
+                    self.recall(&self.ledgers[number]);
+                }
                 self.lost.insert(number, why);
             }
         }

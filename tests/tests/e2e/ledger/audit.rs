@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use edited::{Edited, copy_dir};
+use edited::Edited;
 use pool_server::index::LogId;
 use reqwest::Method;
 use schema::attestation::Entry;
@@ -23,7 +23,7 @@ use tests::deadline::wait_for;
 use tests::nar::{attestation, file, key, path};
 use tests::program::{Outcome, built};
 use tests::run::long;
-use tests::server::Server;
+use tests::server::{Server, copy_dir};
 
 const LOG: LogId = LogId::Attestations;
 
