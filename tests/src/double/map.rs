@@ -31,7 +31,7 @@ impl Map {
         let (mut below, mut siblings) = (&self.0[..], Vec::new());
         while below.len() > 1 {
             let depth = siblings.len();
-            let (left, right) = halves(below, depth);
+            let (left, right) = below.split_at(in_left_half(below, depth));
             let (next, beside) = if key.turns_right(depth) { (right, left) } else { (left, right) };
             siblings.push(root_below(beside, depth + 1));
             below = next;
@@ -41,11 +41,9 @@ impl Map {
     }
 }
 
-fn halves(
-    leaves: &[(MapKey, ListHash)],
-    depth: usize,
-) -> (&[(MapKey, ListHash)], &[(MapKey, ListHash)]) {
-    leaves.split_at(leaves.partition_point(|(key, _)| !key.turns_right(depth)))
+/// How many of the leaves are in the left half of their subtree.
+fn in_left_half(leaves: &[(MapKey, ListHash)], depth: usize) -> usize {
+    leaves.partition_point(|(key, _)| !key.turns_right(depth))
 }
 
 fn root_below(leaves: &[(MapKey, ListHash)], depth: usize) -> MapHash {
@@ -53,7 +51,7 @@ fn root_below(leaves: &[(MapKey, ListHash)], depth: usize) -> MapHash {
         [] => MapHash::EMPTY,
         [(key, list)] => MapHash::leaf(key, list),
         _ => {
-            let (left, right) = halves(leaves, depth);
+            let (left, right) = leaves.split_at(in_left_half(leaves, depth));
             MapHash::interior(&root_below(left, depth + 1), &root_below(right, depth + 1))
         }
     }

@@ -28,7 +28,7 @@ fn told<'l>(lines: &'l mut [EvidenceLine], path: &StorePath) -> &'l mut Evidence
 /// Lies about a path that is allowed, or would not be for one entry; each with its code.
 async fn lies(scene: &Scene) -> Vec<(&'static str, &'static str, StorePath, Lie)> {
     let other = path("other3", "other-1.0");
-    let recorded = scene.record(&[other.clone()]).await;
+    let recorded = scene.record(std::slice::from_ref(&other)).await;
     let (line, claims) = (recorded[1].clone(), told(&mut recorded.clone(), &other).claims.clone());
     let EvidenceLine::Path(EvidencePath { proof, .. }) = line.clone() else { panic!("{line:?}") };
     let of_app = |change: fn(&mut EvidencePath)| changes(move |lines| change(told(lines, &app())));
