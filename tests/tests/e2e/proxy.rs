@@ -198,6 +198,10 @@ async fn nars_are_whole_whoever_gives_them(version: Version) {
 
     let proxy = scene.proxy(1, &["--from", &mirror.server.url("")]);
     let reader = scene.reader("second-reader", &proxy, "");
+    // The wrong byte of the large NAR may be with Nix before any small one has shown who lies. Then
+    // Nix gives up, and whoever asks again is given the NAR by the mirror.
+    let tried = reader.run(&["nix-store", "--realise", top]);
+    assert!(tried.code == 0 || tried.stderr.contains("partial file"), "{}", tried.stderr);
     assert_eq!(reader.run(&["nix-store", "--realise", top]).ok().trim(), top);
     scene.same_files(&reader);
     let client = Client::of(&proxy.url(""));
