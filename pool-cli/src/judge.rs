@@ -11,16 +11,17 @@ mod statements;
 mod status;
 mod trial;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
-use schema::api::FileReport;
+use schema::api::{EvidenceRequest, FileReport, MAX_EVIDENCE_ASKED};
 use schema::claim::Claim;
 use schema::content_address::ContentAddress;
-use schema::decide::{Closure, Decision, Outcome};
+use schema::decide::{Closure, Decision, Outcome, Unheard};
+use schema::hash::KeyId;
 use schema::key::KeyName;
 use schema::policy::Policy;
 use schema::signature::Signature;
@@ -171,8 +172,8 @@ impl Judge {
             let verified: HashSet<u64> = verified.map(|it| it.index()).collect();
             let entries = heard.shown.iter().flat_map(|shown| shown.entries());
             let of_claim = entries
-                .filter(|(index, entry)| entry.claim == claim.id() && verified.contains(index));
-            for (_, entry) in of_claim {
+                .filter(|(index, entry, _)| entry.claim == claim.id() && verified.contains(index));
+            for (_, entry, _) in of_claim {
                 let Some(signer) = known.signers().by_id(&entry.key_id) else { continue };
                 if !signatures.iter().any(|(name, _)| name == signer.key.name()) {
                     signatures.push((signer.key.name().clone(), entry.signature));
@@ -180,6 +181,27 @@ impl Judge {
             }
         }
         signatures
+    }
+
+    /// What these entries of the first pool's ledger attest, and by which key. Whose closures they are
+    /// about, of those all is heard.
+    ///
+    /// # Errors
+    /// A pool that does not answer, or is not believed.
+    pub(crate) async fn attested(
+        &self,
+        entries: &BTreeSet<u64>,
+    ) -> Result<BTreeMap<u64, (KeyId, Arc<Claim>)>, Unheard> {
+        let Some(ledger) = self.ledgers.first() else { return Ok(BTreeMap::new()) };
+        let mut attested = BTreeMap::new();
+        let all: Vec<u64> = entries.iter().copied().collect();
+        for some in all.chunks(MAX_EVIDENCE_ASKED) {
+            let request =
+                EvidenceRequest { entries: some.to_vec(), closure: true, ..Default::default() };
+            ledger.ask(|| Some(request), now()).await?;
+            attested.append(&mut ledger.seen().memory.attested(&some.iter().copied().collect()));
+        }
+        Ok(attested)
     }
 
     /// Decides of paths and all that they refer to.

@@ -14,7 +14,7 @@ use anyhow::{Context, Result};
 use bytes::Bytes;
 use futures_util::Stream;
 use futures_util::StreamExt;
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use reqwest::{Certificate, Client, Method, RequestBuilder, StatusCode, Url, redirect};
 use schema::api::{
     AttestRequest, AttestResponse, EnrolRequest, Info, MAX_ATTESTATIONS, MAX_MISSING,
@@ -27,6 +27,7 @@ use schema::store_path::HashPart;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::compress::{self, Compressor};
 use crate::credentials::Access;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -161,7 +162,7 @@ impl<'a> Remote<'a> {
             let later = rest.split_off(rest.len().min(MAX_ATTESTATIONS));
             let chunk = AttestRequest { attestations: rest };
             let answer: AttestResponse =
-                self.tell("/api/v1/attestations?receipts=false", &chunk).await?;
+                self.tell_packed("/api/v1/attestations?receipts=false", &chunk).await?;
             let new = answer.logged.iter().filter(|logged| logged.new).count();
             attested.new += new;
             attested.known += answer.logged.len() - new;
@@ -213,15 +214,32 @@ impl<'a> Remote<'a> {
 
     async fn tell<T: DeserializeOwned>(&self, path: &str, value: &impl Serialize) -> Result<T> {
         let body = Bytes::from(serde_json::to_vec(value).context("writing JSON")?);
+        self.post(self.json(path), body).await
+    }
+
+    /// The same where there is much to tell.
+    async fn tell_packed<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        value: &impl Serialize,
+    ) -> Result<T> {
+        let body = serde_json::to_vec(value).context("writing JSON")?;
+        let body = Compressor::new(compress::Method::Zstd(3))?.pack(&body)?;
+        self.post(self.json(path).header(CONTENT_ENCODING, "zstd"), body).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, request: RequestBuilder, body: Bytes) -> Result<T> {
+        let request = request.timeout(ANSWER_TIMEOUT).body(body.clone());
         self.patiently(async || {
             self.count(body.len());
-            let request = self
-                .request(Method::POST, path)
-                .header(CONTENT_TYPE, "application/json")
-                .body(body.clone());
-            self.send(request.timeout(ANSWER_TIMEOUT)).await
+            let again = request.try_clone().context("a body in memory can be sent again")?;
+            self.send(again).await
         })
         .await
+    }
+
+    fn json(&self, path: &str) -> RequestBuilder {
+        self.request(Method::POST, path).header(CONTENT_TYPE, "application/json")
     }
 
     async fn send<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, Trouble> {

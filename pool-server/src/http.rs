@@ -31,8 +31,9 @@ use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
+use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
-use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
 use utoipa_axum::routes;
 
 use crate::pool::Pool;
@@ -111,7 +112,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(claims::read_many))
         .routes(routes!(paths::report))
         .routes(routes!(divergence::feed, divergence::challenge))
-        .routes(routes!(evidence::read))
+        // Most of it is digits and proofs that have much in common.
+        .routes(routes!(evidence::read).layer(CompressionLayer::new()))
 }
 
 #[derive(OpenApi)]

@@ -13,6 +13,7 @@ pub mod nix;
 pub mod program;
 pub mod proxy;
 pub mod random;
+pub mod relay;
 pub mod run;
 pub mod server;
 pub mod wire;

@@ -2,14 +2,14 @@
 
 mod progress;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use schema::api::{AttestItem, AttestRequest};
 use schema::claim::Claim;
-use schema::hash::NarHash;
+use schema::hash::{ClaimId, KeyId, NarHash};
 use schema::key::{PublicKey, SecretKey};
 use schema::policy::Policy;
 use schema::signers::Standing;
@@ -28,9 +28,6 @@ use crate::user_dirs;
 
 /// How often the ledger is looked at, with `--follow`.
 const PAUSE: Duration = Duration::from_secs(1);
-/// Claims of one round.
-const ROUND: usize = 5_000;
-
 /// What came of a round.
 #[derive(Debug, Default, Serialize)]
 struct Report {
@@ -61,13 +58,17 @@ pub(super) async fn run(
     let judge = Judge::open(policy, vec![asked], &dir)?;
     let mut progress = Progress::open(&dir, &key.public(), remote.server())?;
     let master = Master { key, builders, remote, judge };
-    loop {
+    if !countersign.follow {
         let report = master.round(&mut progress).await?;
-        if report.claims > 0 || !countersign.follow {
-            output.result(&report, || text(&report, &master.key));
-        }
-        if !countersign.follow {
-            return Ok(if report.refused == 0 { Exit::Yes } else { Exit::No });
+        output.result(&report, || text(&report, &master.key));
+        return Ok(if report.refused == 0 { Exit::Yes } else { Exit::No });
+    }
+    loop {
+        match master.round(&mut progress).await {
+            Ok(report) if report.claims == 0 => {}
+            Ok(report) => output.result(&report, || text(&report, &master.key)),
+            // Nothing was noted as seen, so nothing is passed over.
+            Err(error) => output.warn(&format!("{error:#}; trying again")),
         }
         tokio::time::sleep(PAUSE).await;
     }
@@ -85,21 +86,19 @@ impl Master {
     /// Signs what is new, and what was refused before and is allowed by now.
     async fn round(&self, progress: &mut Progress) -> Result<Report> {
         let before = self.remote.bytes_sent();
-        let mut claims: BTreeMap<_, Claim> = BTreeMap::new();
-        for builder in &self.builders {
-            claims.extend(progress.news(&self.remote, builder, ROUND).await?);
-        }
+        let news = progress.news(&self.remote, &self.builders).await?;
+        let claims = self.claims(&news.entries).await?;
         let mut report = Report { claims: claims.len(), ..Report::default() };
-        let roots = claims.values().map(|claim| Root::Path(claim.path().clone())).collect();
+        let roots = claims.values().map(|(_, claim)| Root::Path(claim.path().clone())).collect();
         let judged = self.judge.judge(roots).await;
-        let (mut items, mut refused) = (Vec::new(), Vec::new());
-        for (id, claim) in claims {
+        let (mut items, mut refused) = (Vec::new(), BTreeSet::new());
+        for (index, claim) in claims.into_values() {
             let reached = judged.closure.of(claim.path());
             let allowed = reached.and_then(|reached| reached.outcome.claim());
-            if allowed.is_some_and(|allowed| **allowed == claim) {
+            if allowed.is_some_and(|allowed| *allowed == claim) {
                 items.push(self.sign(&claim));
             } else {
-                refused.push(id);
+                refused.insert(index);
             }
         }
         report.refused = refused.len();
@@ -108,8 +107,28 @@ impl Master {
             (report.signed, report.known) = (attested.new, attested.known);
         }
         report.bytes_sent = self.remote.bytes_sent() - before;
-        progress.keep(refused)?;
+        progress.keep(news, refused)?;
         Ok(report)
+    }
+
+    /// What these entries attest, each claim with the first of them.
+    async fn claims(
+        &self,
+        entries: &BTreeMap<u64, KeyId>,
+    ) -> Result<BTreeMap<ClaimId, (u64, Arc<Claim>)>> {
+        let server = self.remote.server();
+        let attested = self.judge.attested(&entries.keys().copied().collect()).await;
+        let attested =
+            attested.map_err(|unheard| Failure::could_not_tell(format!("{server}: {unheard}")))?;
+        let mut claims = BTreeMap::new();
+        for (index, builder) in entries {
+            let Some((_, claim)) = attested.get(index).filter(|(key, _)| key == builder) else {
+                let message = format!("{server} does not show that entry {index} is a builder's");
+                return Err(Failure::could_not_tell(message).into());
+            };
+            claims.entry(claim.id()).or_insert_with(|| (*index, Arc::clone(claim)));
+        }
+        Ok(claims)
     }
 
     fn sign(&self, claim: &Claim) -> AttestItem {

@@ -1,9 +1,11 @@
 //! What was heard of paths, in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use schema::claim::Claim;
 use schema::evidence::ShownPath;
+use schema::hash::KeyId;
 use schema::statement::Statement;
 use schema::store_path::{HashPart, StorePath};
 
@@ -44,6 +46,14 @@ impl Memory {
     /// One path.
     pub(super) fn of(&self, path: &StorePath) -> Option<&Arc<Heard>> {
         self.with(&path.base().hash_part()).iter().find(|heard| heard.path == *path)
+    }
+
+    /// What these entries of the ledger attest, and by which key.
+    pub(super) fn attested(&self, entries: &BTreeSet<u64>) -> BTreeMap<u64, (KeyId, Arc<Claim>)> {
+        let shown = self.paths.values().flatten().filter_map(|heard| heard.shown.as_ref());
+        let asked =
+            shown.flat_map(ShownPath::entries).filter(|(index, ..)| entries.contains(index));
+        asked.map(|(index, entry, claim)| (index, (entry.key_id, Arc::clone(claim)))).collect()
     }
 
     /// When the pool was asked for a hash part of which it knew nothing.

@@ -97,6 +97,11 @@ impl Answer {
         if let Some(path) = request.paths.iter().find(|path| !paths.contains(path)) {
             return Err(Caught::Unanswered(path.to_string()));
         }
+        let entries = self.proved.shown.iter().flat_map(ShownPath::entries);
+        let entries: HashSet<u64> = entries.map(|(index, ..)| index).collect();
+        if let Some(entry) = request.entries.iter().find(|entry| !entries.contains(entry)) {
+            return Err(Caught::Unanswered(format!("entry {entry}")));
+        }
         let silent = |part: &&HashPart| !parts.contains(*part) && !unknown.contains(*part);
         match request.hash_parts.iter().find(silent) {
             Some(part) => Err(Caught::Unanswered(part.to_string())),

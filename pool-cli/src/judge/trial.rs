@@ -272,5 +272,5 @@ fn request<'r>(wanted: impl Iterator<Item = &'r Root>) -> Option<EvidenceRequest
         }
     }
     let any = !hash_parts.is_empty() || !paths.is_empty();
-    any.then(|| EvidenceRequest { hash_parts, paths, closure: true, known: Default::default() })
+    any.then(|| EvidenceRequest { hash_parts, paths, closure: true, ..Default::default() })
 }

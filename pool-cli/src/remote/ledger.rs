@@ -1,15 +1,13 @@
 //! The pool's logs, as files.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use bytes::Bytes;
 use reqwest::Method;
 use schema::api::{
     ClaimAnswer, ClaimsRequest, ClaimsResponse, KeyEventLogged, KeyEventRequest, Lookup,
 };
 use schema::hash::{ClaimId, MapKey};
-use schema::tlog::bundle;
 use schema::tlog::receipt::MAX_RECEIPT_LEN;
-use schema::tlog::tile::{BundleAddress, FULL_WIDTH, TileAddress};
 
 use super::{ANSWER_TIMEOUT, Remote, answer, attempt};
 use crate::exit::Failure;
@@ -55,29 +53,6 @@ impl Remote<'_> {
     /// The entries of a path, a NAR or a key, from one on.
     pub(crate) async fn lookup(&self, key: &MapKey, from: u64) -> Result<Lookup> {
         self.ask(&format!("/ledger/index/lookup/{key}?from={from}")).await
-    }
-
-    /// The attestations at these indices, which ascend, as the ledger has them.
-    pub(crate) async fn entries(&self, indices: &[u64]) -> Result<Vec<Vec<u8>>> {
-        let Some(last) = indices.last() else { return Ok(Vec::new()) };
-        let width = u64::from(FULL_WIDTH);
-        let mut entries = Vec::with_capacity(indices.len());
-        for some in indices.chunk_by(|one, other| one / width == other / width) {
-            let number = some[0] / width;
-            // The last bundle need not be full; no more of it is asked for than must be there.
-            let size = if number == last / width { last + 1 } else { (number + 1) * width };
-            let tile = TileAddress::in_tree(0, number, size);
-            let tile = tile.with_context(|| format!("a log of {size} entries has no {number}"))?;
-            let path = BundleAddress::new(number, tile.width())?.path();
-            let file = self.log_file("attestations", &format!("tile/{path}")).await?;
-            let bundle = bundle::parse(&file).with_context(|| format!("reading {path}"))?;
-            for index in some {
-                let entry = bundle.get(usize::try_from(index % width)?);
-                let entry = entry.with_context(|| format!("{path} has no entry {index}"))?;
-                entries.push(entry.to_vec());
-            }
-        }
-        Ok(entries)
     }
 
     async fn file(&self, path: &str, longest: usize) -> Result<Bytes> {

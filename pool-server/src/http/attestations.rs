@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
+use axum::http::HeaderMap;
 use schema::api::{AttestRequest, AttestResponse, MAX_ATTESTATIONS, Problem};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Shared;
-use super::body::read_json;
+use super::body::{parse_json, read_encoded};
 use super::error::ApiFailure;
 use super::grant::MayAttest;
 use super::params::Params;
@@ -32,7 +33,7 @@ fn yes() -> bool {
     true
 }
 
-/// Hands in attestations: all are taken, or none.
+/// Hands in attestations: all are taken, or none. The body may have a Content-Encoding.
 #[utoipa::path(post, path = "/api/v1/attestations", tag = "attestations", params(AttestParams),
     request_body = AttestRequest,
     responses((status = 200, body = AttestResponse), (status = 422, body = Problem)))]
@@ -40,9 +41,11 @@ pub(super) async fn attest(
     State(pool): State<Shared>,
     _: MayAttest,
     Params(params): Params<AttestParams>,
+    headers: HeaderMap,
     body: Body,
 ) -> Result<Json<AttestResponse>, ApiFailure> {
-    let request: AttestRequest = read_json(body, MAX_BODY, &pool.config).await?;
+    let body = read_encoded(body, &headers, MAX_BODY, &pool.config).await?;
+    let request: AttestRequest = parse_json(&body)?;
     if request.attestations.len() > MAX_ATTESTATIONS {
         let detail = format!(
             "{} attestations; at most {MAX_ATTESTATIONS} are allowed",

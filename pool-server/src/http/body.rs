@@ -57,8 +57,12 @@ pub(super) async fn read_json<T: DeserializeOwned>(
     limit: usize,
     config: &Config,
 ) -> Result<T, Rejected> {
-    let bytes = read_body(body, limit, config).await?;
-    serde_json::from_slice(&bytes)
+    parse_json(&read_body(body, limit, config).await?)
+}
+
+/// Parses a JSON body.
+pub(super) fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Rejected> {
+    serde_json::from_slice(body)
         .map_err(|error| Rejected::bad_request("json_malformed", format!("the body: {error}")))
 }
 

@@ -37,7 +37,8 @@ pub(super) async fn read(
         let piece = pieces.recv().await?;
         Some((piece.map_err(broken), pieces))
     });
-    let all = stream::once(async { Ok(first) }).chain(rest);
+    // Whoever compresses it asks once more after the end.
+    let all = stream::once(async { Ok(first) }).chain(rest).fuse();
     let headers =
         [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
     Ok((headers, Body::from_stream(all)).into_response())

@@ -36,29 +36,30 @@ const NEXT_LOOK: Duration = Duration::from_millis(5);
 const LOOKS: usize = 400;
 
 impl Pool {
-    /// Writes what is asked for, piece by piece; what fails ends with an error. The attestations that are published by now are in it, unless the index
-    /// log is held up.
+    /// Writes what is asked for, piece by piece; what fails ends with an error. The attestations that
+    /// are published by now are in it, unless the index log is held up.
     ///
     /// # Errors
-    /// A request that asks for too much.
+    /// A request that asks for too much, or for entries that the ledger does not have.
     pub async fn evidence(
         self: &Arc<Self>,
         request: EvidenceRequest,
     ) -> Result<mpsc::Receiver<Result<Bytes, Error>>, Failure> {
-        let asked = request.paths.len() + request.hash_parts.len();
+        let asked = request.paths.len() + request.hash_parts.len() + request.entries.len();
         if asked > MAX_EVIDENCE_ASKED {
             let detail = format!("{asked} paths; at most {MAX_EVIDENCE_ASKED} are allowed");
             return Err(Rejected::too_large("too_many_paths", detail).into());
         }
         let size = self.shown(LogId::Attestations).published().size();
         let _ = tokio::time::timeout(self.config.witness_timeout, self.ledger.covers(size)).await;
+        let of_entries = self.paths_of(&request.entries)?;
         let permit = Arc::clone(&self.evidence_turns).acquire_owned().await;
         let permit = permit.map_err(|_| Error::Index("the pool is closing".to_owned()))?;
         let (pieces, receiver) = mpsc::channel(WAITING);
         let pool = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
             let mut writer = Writer { pieces, piece: Vec::new(), _permit: permit };
-            match pool.write_evidence(&request, &mut writer) {
+            match pool.write_evidence(&request, of_entries, &mut writer) {
                 Err(Stop::Failed(error)) => writer.fail(error),
                 Ok(()) | Err(Stop::Gone) => {}
             }
@@ -66,7 +67,17 @@ impl Pool {
         Ok(receiver)
     }
 
-    fn write_evidence(&self, request: &EvidenceRequest, writer: &mut Writer) -> Result<(), Stop> {
+    /// The paths that entries of the attestations log are about.
+    fn paths_of(&self, entries: &[u64]) -> Result<Vec<StorePath>, Failure> {
+        entries.iter().map(|index| Ok(self.claim_at(*index)?.path().clone())).collect()
+    }
+
+    fn write_evidence(
+        &self,
+        request: &EvidenceRequest,
+        of_entries: Vec<StorePath>,
+        writer: &mut Writer,
+    ) -> Result<(), Stop> {
         let (map, index) = self.map_and_log()?;
         let attestations = self.shown(LogId::Attestations).published();
         // Read last, so that every key event is there that came before one of the attestations.
@@ -76,6 +87,7 @@ impl Pool {
         let head = logs.head(&map, request)?;
         writer.write(&EvidenceLine::Head(Box::new(head)))?;
         let mut walk = Walk::of(request);
+        of_entries.into_iter().for_each(|path| walk.visit(Asked::Path(path)));
         let (signers, mut indices, mut shown) = (self.signers(), Vec::new(), 0);
         let proof = |path: &StorePath| {
             let proof = map.proof(&MapKey::of_path(&path.key()));

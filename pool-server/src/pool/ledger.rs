@@ -6,6 +6,8 @@ use bytes::Bytes;
 use schema::api::{
     ClaimAnswer, KeyEventLogged, KeyEventRequest, Logged, Lookup, MAX_LOOKUP, WitnessReport,
 };
+use schema::attestation::Entry;
+use schema::claim::Claim;
 use schema::hash::{ClaimId, MapKey};
 use schema::key_event::SignedKeyEvent;
 use schema::tlog::receipt::{Receipt, ReceiptError};
@@ -47,11 +49,16 @@ impl Pool {
     /// An index beyond it, or a failing database.
     pub fn receipt_of(&self, index: u64) -> Result<Receipt, Failure> {
         let published = self.shown(LogId::Attestations).published();
-        if index >= published.size() {
-            let detail = format!("the ledger has {} entries, none at {index}", published.size());
-            return Err(Rejected::not_found("not_in_log", detail).into());
-        }
+        Self::check_in_log(index, &published)?;
         Ok(self.receipt(index, &published)?)
+    }
+
+    fn check_in_log(index: u64, published: &Published) -> Result<(), Rejected> {
+        if index < published.size() {
+            return Ok(());
+        }
+        let detail = format!("the ledger has {} entries, none at {index}", published.size());
+        Err(Rejected::not_found("not_in_log", detail))
     }
 
     fn receipt(&self, index: u64, published: &Published) -> Result<Receipt, Error> {
@@ -132,6 +139,20 @@ impl Pool {
         }
         let detail = format!("nobody attested a claim with the hash {claim} here");
         Err(Rejected::not_found("no_claim", detail).into())
+    }
+
+    /// What the attestation at `index` attests.
+    ///
+    /// # Errors
+    /// An index beyond the published ledger, and those of [`claim`](Self::claim).
+    pub(super) fn claim_at(&self, index: u64) -> Result<Claim, Failure> {
+        let log = self.shown(LogId::Attestations);
+        Self::check_in_log(index, &log.published())?;
+        let damaged = |why: String| Error::Damaged(format!("attestation {index}: {why}"));
+        let entry = log.entries(index, 1)?.pop().ok_or_else(|| damaged("it is gone".to_owned()))?;
+        let entry = Entry::parse(&entry).map_err(|error| damaged(error.to_string()))?;
+        let text = self.claim(&entry.claim)?;
+        Ok(Claim::parse(&text).map_err(|error| damaged(error.to_string()))?)
     }
 
     /// The same for many claims, or for the first of them if they are long.

@@ -21,12 +21,17 @@ pub const MAX_EVIDENCE_PATHS: usize = 20_000;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct EvidenceRequest {
-    /// Paths of which the asker knows no more. At most [`MAX_EVIDENCE_ASKED`] with those in `paths`.
+    /// Paths of which the asker knows no more. At most [`MAX_EVIDENCE_ASKED`] with those in `paths` and
+    /// `entries`.
     #[serde(default)]
     pub hash_parts: Vec<HashPart>,
     /// Full paths: that nobody spoke of one is proved, too.
     #[serde(default)]
     pub paths: Vec<StorePath>,
+    /// Entries of the attestations log: told is of the paths that they are about. Each counts as one
+    /// path asked about.
+    #[serde(default)]
+    pub entries: Vec<u64>,
     /// Whether the references that anybody claims are followed.
     #[serde(default)]
     pub closure: bool,

@@ -93,9 +93,9 @@ impl ShownPath {
         &self.claims
     }
 
-    /// The entries with their indices.
-    pub fn entries(&self) -> impl Iterator<Item = (u64, &Entry)> {
-        self.entries.iter().map(|(index, _, entry)| (*index, entry))
+    /// The entries with their indices, and what each attests.
+    pub fn entries(&self) -> impl Iterator<Item = (u64, &Entry, &Arc<Claim>)> {
+        self.entries.iter().map(move |it| (it.0, &it.2, &self.claims[it.1].claim))
     }
 
     /// What the entries say, in the order of the ledger. The signatures of the keys that `key` knows

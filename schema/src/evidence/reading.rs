@@ -97,7 +97,7 @@ impl Reading {
         self.check_room()?;
         let path = ShownPath::parse(shown)?;
         path.check_list(shown, &self.map, self.covered)?;
-        let leaves = path.entries().map(|(index, entry)| (index, leaf_hash(&entry.to_bytes())));
+        let leaves = path.entries().map(|(index, entry, _)| (index, leaf_hash(&entry.to_bytes())));
         self.leaves.extend(leaves);
         self.shown.push(path);
         Ok(())

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
+use axum::http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -39,8 +39,6 @@ pub enum Lie {
     Swaps(Bytes),
     /// So many bytes come of every NAR's file, as if that were all.
     Shortens(usize),
-    /// So many bytes come of every NAR's file before the connection breaks.
-    BreaksOff(usize),
     /// So many bytes come of every NAR's file, and then nothing any more.
     Stalls(usize),
 }
@@ -171,15 +169,10 @@ async fn nar(shared: &Shared, lie: &Lie, request: Request) -> Result<Response, a
     let body = match lie {
         Lie::Swaps(other) => Body::from(other.clone()),
         Lie::Shortens(most) => Body::from(file.slice(..len.min(*most))),
-        Lie::BreaksOff(most) | Lie::Stalls(most) => {
+        Lie::Stalls(most) => {
             headers.insert(CONTENT_LENGTH, len.into());
-            let first = stream::iter([Ok(file.slice(..len.min(*most)))]);
-            if matches!(lie, Lie::Stalls(_)) {
-                Body::from_stream(first.chain(stream::pending()))
-            } else {
-                let broken = stream::iter([Err(std::io::Error::other("it breaks off"))]);
-                Body::from_stream(first.chain(broken))
-            }
+            let first: Result<_, std::io::Error> = Ok(file.slice(..len.min(*most)));
+            Body::from_stream(stream::iter([first]).chain(stream::pending()))
         }
         _ => Body::from(file),
     };
@@ -197,7 +190,7 @@ async fn passed(
     let path = parts.uri.path_and_query().map_or("/", |path| path.as_str());
     let body = axum::body::to_bytes(body, MAX_BODY).await?;
     let mut headers = parts.headers;
-    for name in [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING] {
+    for name in [HOST, CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING, ACCEPT_ENCODING] {
         headers.remove(name);
     }
     let request = shared.http.request(parts.method, format!("{base}{path}"));

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 use reqwest::Method;
 use rusqlite::Connection;
-use schema::api::{EvidenceLine, EvidenceRequest, LogSizes};
+use schema::api::{EvidenceLine, EvidenceRequest};
 use schema::key::SecretKey;
 use schema::key_event::{KeyEvent, RevokeReason};
 use schema::store_path::StorePath;
@@ -108,12 +108,7 @@ async fn attests_all(admin: &Client, key: &SecretKey) {
 }
 
 async fn record(server: &Server, paths: &[StorePath]) -> Vec<EvidenceLine> {
-    let request = EvidenceRequest {
-        hash_parts: vec![],
-        paths: paths.to_vec(),
-        closure: true,
-        known: LogSizes::default(),
-    };
+    let request = EvidenceRequest { paths: paths.to_vec(), closure: true, ..Default::default() };
     let client = Client::new(server);
     let answer = Answer::to(client.request(Method::POST, "/api/v1/evidence").json(&request)).await;
     let lines = answer.json_lines().into_iter().map(serde_json::from_value);

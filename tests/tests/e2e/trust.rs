@@ -11,12 +11,16 @@ use serde_json::Value;
 use tests::cli::Cli;
 use tests::client::{Answer, Client};
 use tests::lab::{Builder, Lab, hash_part, same_files};
-use tests::nar::{file, key, path};
+use tests::nar::{attestation, file, key, noise, path};
 use tests::nix::Version;
 use tests::program::Outcome;
+use tests::relay::Relay;
 use tests::server::Server;
 
 tests::with_each_nix!(a_master_signs_what_its_machines_built_and_moves_no_nar);
+
+/// Of which a master signs all.
+const PATHS: usize = 200;
 
 /// `k` of these keys for everything, and a veto for each.
 fn policy(name: &str, k: usize, keys: &[&str]) -> String {
@@ -247,7 +251,12 @@ async fn a_master_signs_what_its_machines_built_and_moves_no_nar(version: Versio
     let early = lab.host("early");
     assert_ne!(early.copy_from(&lab.server.url(""), &[&trusted], &tops[0].1).code, 0);
 
-    let signed = cli.run(&["countersign", "--as", &secret, "--json"]);
+    let relay = Relay::before(&lab.server);
+    let far = |more: &[&str]| {
+        let countersign = ["countersign", "--as", &secret, "--json", "--server", &relay.url()];
+        cli.run(&[&countersign[..], more].concat())
+    };
+    let signed = far(&[]);
     assert_eq!(signed.code, 0, "{signed:?}");
     let report: Value = serde_json::from_str(&signed.stdout).unwrap();
     let claims = report["claims"].as_u64().unwrap();
@@ -265,9 +274,38 @@ async fn a_master_signs_what_its_machines_built_and_moves_no_nar(version: Versio
         let view = lab.admin.get(&format!("/signers/1/master/{hash_part}.narinfo")).await;
         assert_eq!(view.status, 200);
     }
-    let again = cli.run(&["countersign", "--as", &secret, "--json"]);
+    let again = far(&[]);
     let report: Value = serde_json::from_str(&again.stdout).unwrap();
     assert_eq!((&report["claims"], &report["signed"]), (&Value::from(0), &Value::from(0)));
+}
+
+#[tokio::test]
+async fn a_kibibyte_a_path_passes_through_a_master_at_most() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("pool"), &[]);
+    let admin = Client::admin(&server);
+    let (master, machine) = (key("master", 7), key("machine", 8));
+    admin.enrol(&master.public()).await;
+    admin.enrol(&machine.public()).await;
+    let paths: Vec<StorePath> =
+        (0..PATHS).map(|at| path(&format!("seed {at}"), &format!("name-{at}"))).collect();
+    let item = |at: usize| {
+        let references: Vec<_> = (1..=6).filter_map(|back| at.checked_sub(back * back)).collect();
+        let references: Vec<_> = references.iter().map(|at| paths[*at].base().clone()).collect();
+        attestation(&machine, &paths[at], &noise(at as u64, 100), &references)
+    };
+    assert_eq!(admin.attest((0..PATHS).map(item).collect()).await.status, 200);
+
+    let relay = Relay::before(&server);
+    let cli = Cli::new(dir.path(), &server, &server.admin_token());
+    let secret = write(dir.path(), "master.secret", &master.to_line());
+    let public = machine.public().to_string();
+    let countersign = ["countersign", "--as", &secret, "--from", &public, "--json"];
+    let signed = cli.run(&[&countersign[..], &["--server", &relay.url()]].concat());
+    let report: Value = serde_json::from_str(&signed.stdout).unwrap();
+    assert_eq!(report["signed"], PATHS, "{signed:?}");
+    let each = relay.bytes() / PATHS as u64;
+    assert!(each < 1024, "{each} bytes both ways for each path");
 }
 
 #[tokio::test]

@@ -4,30 +4,43 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use schema::api::MAX_CLAIMS;
-use schema::attestation::Entry;
-use schema::claim::Claim;
-use schema::hash::{ClaimId, KeyId, MapKey};
+use schema::hash::{KeyId, MapKey};
 use schema::key::PublicKey;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::remote::Remote;
 
+/// New entries of each builder in one round.
+const ROUND: usize = 5_000;
+/// Time alone may change what is thought of an entry.
+const LOOKED_ANEW: Duration = Duration::from_secs(60);
+
 /// What is kept in a file between runs. None of it is trusted: it only says where to look.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Kept {
     /// Of each builder, how many of its entries were seen.
     seen: BTreeMap<KeyId, u64>,
-    /// Claims that were not allowed when they were seen.
-    open: BTreeSet<ClaimId>,
+    /// Entries whose claims were not allowed when they were seen, and the builders who made them.
+    open: BTreeMap<u64, KeyId>,
 }
 
 pub(super) struct Progress {
     path: PathBuf,
     kept: Kept,
+    /// The state of the ledger when open entries were last looked at, and when that was.
+    looked: Option<(Vec<String>, Instant)>,
+}
+
+/// What is to be looked at in a round.
+pub(super) struct News {
+    /// Entries of the attestations log, and by whom the pool says they are.
+    pub(super) entries: BTreeMap<u64, KeyId>,
+    seen: BTreeMap<KeyId, u64>,
+    state: Vec<String>,
 }
 
 impl Progress {
@@ -42,46 +55,60 @@ impl Progress {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Kept::default(),
             Err(error) => return Err(error).with_context(about),
         };
-        Ok(Self { path, kept })
+        Ok(Self { path, kept, looked: None })
     }
 
-    /// The claims of a builder that are to be looked at: about `most` new ones, and those left open.
+    /// What is to be looked at: new entries of each builder, and those left open, if anything
+    /// happened that may have changed what is thought of them.
     pub(super) async fn news(
         &mut self,
         remote: &Remote<'_>,
-        builder: &PublicKey,
-        most: usize,
-    ) -> Result<BTreeMap<ClaimId, Claim>> {
-        let from = self.kept.seen.get(&builder.id()).copied().unwrap_or(0);
-        let lookup = remote.lookup(&MapKey::of_signer(&builder.id()), from).await?;
-        let indices: Vec<u64> = lookup.indices.into_iter().take(most).collect();
-        let entries = remote.entries(&indices).await?;
-        let parse = |bytes: &Vec<u8>| Entry::parse(bytes).context("reading the ledger");
-        let mut ids: BTreeSet<ClaimId> = std::mem::take(&mut self.kept.open);
-        for bytes in &entries {
-            ids.insert(parse(bytes)?.claim);
+        builders: &[PublicKey],
+    ) -> Result<News> {
+        let mut news =
+            News { entries: BTreeMap::new(), seen: self.kept.seen.clone(), state: Vec::new() };
+        for builder in builders {
+            let seen = news.seen.entry(builder.id()).or_default();
+            let lookup = remote.lookup(&MapKey::of_signer(&builder.id()), *seen).await?;
+            let new = &lookup.indices[..lookup.indices.len().min(ROUND)];
+            news.entries.extend(new.iter().map(|index| (*index, builder.id())));
+            *seen += new.len() as u64;
+            news.state.push(lookup.leaf);
         }
-        self.kept.seen.insert(builder.id(), from + indices.len() as u64);
-        let ids: Vec<ClaimId> = ids.into_iter().collect();
-        let mut claims = BTreeMap::new();
-        for some in ids.chunks(MAX_CLAIMS) {
-            for answer in remote.claims(some).await? {
-                let text = answer.text.filter(|text| ClaimId::of(text.as_bytes()) == answer.claim);
-                let Some(text) = text else { continue };
-                let claim = Claim::parse(text.as_bytes()).context("reading a claim")?;
-                claims.insert(answer.claim, claim);
-            }
+        let same = |(state, when): &(Vec<String>, Instant)| {
+            *state == news.state && when.elapsed() < LOOKED_ANEW
+        };
+        if !self.looked.as_ref().is_some_and(same) {
+            let asked = |key: &KeyId| builders.iter().any(|builder| builder.id() == *key);
+            news.entries.extend(self.kept.open.iter().filter(|(_, key)| asked(key)));
         }
-        Ok(claims)
+        Ok(news)
     }
 
-    /// Keeps all that, durably; these claims are open still.
-    pub(super) fn keep(&mut self, open: Vec<ClaimId>) -> Result<()> {
-        self.kept.open = open.into_iter().collect();
+    /// Keeps, durably, that all of `news` was looked at, and that of it these entries are open still.
+    pub(super) fn keep(&mut self, news: News, open: BTreeSet<u64>) -> Result<()> {
+        let News { entries, seen, state } = news;
+        let mut kept = Kept { seen, open: self.kept.open.clone() };
+        for (entry, key) in entries {
+            if open.contains(&entry) {
+                kept.open.insert(entry, key);
+            } else {
+                kept.open.remove(&entry);
+            }
+        }
+        if kept != self.kept {
+            self.write(&kept)?;
+            self.kept = kept;
+        }
+        self.looked = Some((state, Instant::now()));
+        Ok(())
+    }
+
+    fn write(&self, kept: &Kept) -> Result<()> {
         let about = || format!("writing {}", self.path.display());
         let dir = self.path.parent().unwrap_or(Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(dir).with_context(about)?;
-        file.write_all(&serde_json::to_vec(&self.kept)?).with_context(about)?;
+        file.write_all(&serde_json::to_vec(kept)?).with_context(about)?;
         file.as_file().sync_all().with_context(about)?;
         file.persist(&self.path).with_context(about)?;
         Ok(())

@@ -45,7 +45,7 @@ fn request(random: &mut Random, known: LogSizes) -> EvidenceRequest {
         .map(|name| path(&name, &name))
         .collect();
     paths.dedup();
-    EvidenceRequest { hash_parts: vec![], paths, closure: false, known }
+    EvidenceRequest { paths, known, ..Default::default() }
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn an_empty_ledger_says_so() {
     let known = Known::new(ledger.logs());
     let paths = vec![path("app", "app")];
     let request =
-        EvidenceRequest { hash_parts: vec![], paths, closure: true, known: known.sizes() };
+        EvidenceRequest { paths, closure: true, known: known.sizes(), ..Default::default() };
     let lines = ledger.answer(&request);
     let heard = Heard::read(&known, &request, Witnessing::default(), lines, NOW).unwrap();
     assert_eq!((heard.known.sizes(), heard.covered), (LogSizes::default(), 0));
@@ -120,12 +120,7 @@ fn what_was_noted_down_is_not_taken_as_it_comes() {
     ledger.index();
     let retired = KeyEvent::Revoke { key: alice.public().id(), reason: RevokeReason::Retired };
     ledger.happens(retired, &[&alice]);
-    let request = EvidenceRequest {
-        hash_parts: vec![],
-        paths: vec![],
-        closure: false,
-        known: LogSizes::default(),
-    };
+    let request = EvidenceRequest::default();
     let fresh = Known::new(ledger.logs());
     let lines = ledger.answer(&request);
     let known = Heard::read(&fresh, &request, Witnessing::default(), lines, NOW).unwrap().known;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use schema::api::{EvidenceHead, EvidenceLine, EvidencePath, EvidenceRequest, LogSizes};
+use schema::api::{EvidenceHead, EvidenceLine, EvidencePath, EvidenceRequest};
 use schema::claim::Claim;
 use schema::content_address::ContentAddress;
 use schema::evidence::{Caught, Known, Witnessing};
@@ -111,10 +111,9 @@ impl Scene {
         ledger.index();
         let early = ledger.clone();
         let request = EvidenceRequest {
-            hash_parts: vec![],
             paths: vec![path("app", "app"), path("gone", "gone")],
             closure: true,
-            known: LogSizes::default(),
+            ..Default::default()
         };
         let fresh = Known::new(ledger.logs());
         let witnesses = Witnessing { k: 2, members: &members };
