@@ -8,6 +8,7 @@ mod e2e {
     mod crash;
     mod ledger;
     mod memory;
+    mod one_vote;
     mod proxy;
     mod published;
     mod side_documents;
