@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 
+import install
 import ledger
 import policy
 import sending
@@ -23,10 +24,11 @@ SECTIONS = {
     "tiny": sending.tiny,
     "ledger": ledger.ledger,
     "policy": policy.policy,
+    "install": install.install,
 }
 
 # These are fed with made-up paths.
-WITHOUT_CORPUS = {"ledger", "policy"}
+WITHOUT_CORPUS = {"ledger", "policy", "install"}
 
 
 class Corpus:
@@ -73,7 +75,7 @@ class Bench:
     def nix_clients(self):
         """Debian's stable Nix, and a current one when this machine has the root for it."""
         clients = [os.path.join(sending.LAB, "nix-stable")]
-        if os.path.isdir(os.path.join(os.path.dirname(os.path.dirname(self.corpus.host)), "sid")):
+        if os.path.isdir(os.path.join(sending.CACHE, "sid")):
             clients.append(os.path.join(sending.LAB, "nix-current"))
         return clients
 

@@ -9,6 +9,7 @@ from rounds import Cost, compare
 from servers import HERE, TAKES_UPLOADS, Nginx, Pool, lines, read_line
 
 LAB = os.path.join(os.path.dirname(HERE), "lab")
+CACHE = os.environ.get("NARPOOL_LAB") or os.path.expanduser("~/.cache/narpool-lab")
 PER_GB = ("s/GB", 1e9)
 
 

@@ -55,13 +55,13 @@ class Server:
 class Pool(Server):
     """A pool that knows one signer, whose key is `key`, and the `pool` command to talk to it."""
 
-    def __init__(self, programs, directory):
+    def __init__(self, programs, directory, host="127.0.0.1"):
         os.makedirs(directory)
         self.programs, self.directory = programs, directory
         data = os.path.join(directory, "data")
         os.makedirs(data)
         address = lambda: read_line(os.path.join(data, "address"))
-        command = [os.path.join(programs, "pool-server"), "--data", data, "--listen", "127.0.0.1:0"]
+        command = [os.path.join(programs, "pool-server"), "--data", data, "--listen", f"{host}:0"]
         super().__init__(directory, command, address)
         self.token_file = os.path.join(data, "admin.token")
         self.key = os.path.join(directory, "bench.secret")
@@ -86,31 +86,31 @@ class Pool(Server):
 class Nginx(Server):
     """nginx over `directory`/www. `rules` are added to what the server does."""
 
-    def __init__(self, directory, rules=""):
+    def __init__(self, directory, rules="", host="127.0.0.1"):
         for name in ("www", "body"):
             os.makedirs(os.path.join(directory, name), exist_ok=True)
         self.directory, self.www = directory, os.path.join(directory, "www")
-        port = free_port()
+        port = free_port(host)
         with open(os.path.join(HERE, "nginx.conf")) as template:
             conf = template.read()
         if os.getuid() == 0:
             conf = "user root;\n" + conf  # its workers must be able to read and write here
-        for name, value in (("WORK", directory), ("PORT", str(port)), ("RULES", rules)):
+        for name, value in (("WORK", directory), ("ADDRESS", f"{host}:{port}"), ("RULES", rules)):
             conf = conf.replace(f"@{name}@", value)
         path = os.path.join(directory, "nginx.conf")
         with open(path, "w") as file:
             file.write(conf)
         early_log = os.path.join(directory, "error.log")
         command = ["/usr/sbin/nginx", "-e", early_log, "-p", directory, "-c", path]
-        super().__init__(directory, command, lambda: f"127.0.0.1:{port}")
+        super().__init__(directory, command, lambda: f"{host}:{port}")
 
 
 TAKES_UPLOADS = "dav_methods PUT; create_full_put_path on; client_max_body_size 0; client_body_buffer_size 1m;"
 
 
-def free_port():
+def free_port(host):
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((host, 0))
         return probe.getsockname()[1]
 
 
