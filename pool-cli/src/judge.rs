@@ -3,6 +3,7 @@
 //! It asks pools and believes none of them. What they show is verified by [`schema::evidence`], kept,
 //! and decided of by [`schema::decide`], for a path with all that it refers to.
 
+mod answer;
 mod heard;
 mod ledger;
 mod setup;
@@ -18,13 +19,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use schema::api::{EvidenceRequest, FileReport, MAX_EVIDENCE_ASKED};
+use schema::attestation::Entry;
 use schema::claim::Claim;
 use schema::content_address::ContentAddress;
 use schema::decide::{Closure, Decision, Outcome, Unheard};
-use schema::hash::KeyId;
 use schema::key::KeyName;
 use schema::policy::Policy;
 use schema::signature::Signature;
+use schema::statement::Statement;
 use schema::store_path::{HashPart, StorePath};
 
 use self::ledger::Ledger;
@@ -116,8 +118,7 @@ impl Judge {
         dir: &Path,
     ) -> Result<Arc<Self>> {
         let policy = Arc::new(policy);
-        let state = Arc::new(State::open(dir)?);
-        state.take_policy(&policy)?;
+        let state = Arc::new(State::open(dir, &policy)?);
         state.forget(now().saturating_sub(policy.ledger().max_checkpoint_age().seconds()))?;
         let open = |remote| Ledger::open(remote, Arc::clone(&policy), Arc::clone(&state));
         let ledgers = pools.into_iter().map(open).collect::<Result<Vec<_>>>()?;
@@ -142,13 +143,22 @@ impl Judge {
         }
         let until = Instant::now() + STANDING;
         for reached in judged.closure.reached() {
+            let part = reached.path.base().hash_part();
+            // Of others with the same hash part nobody asked yet.
+            let is_only = |ledger: &Ledger| ledger.seen().memory.with(&part).len() <= 1;
+            if part == hash_part || !self.ledgers.iter().all(is_only) {
+                continue;
+            }
             if let Some(allowed) = self.allowed(&reached.path, &reached.outcome) {
                 let path = Some(reached.path.clone());
-                let answer = Answer { path, outcome: Ok(allowed) };
-                answers.insert(reached.path.base().hash_part(), (until, answer));
+                answers.insert(part, (until, Answer { path, outcome: Ok(allowed) }));
             }
         }
-        self.one_of(&judged, &hash_part)
+        let answer = self.one_of(&judged, &hash_part);
+        if answer.outcome.is_ok() {
+            answers.insert(hash_part, (until, answer.clone()));
+        }
+        answer
     }
 
     /// Why nothing is allowed that somebody asked about.
@@ -160,7 +170,8 @@ impl Judge {
         }
     }
 
-    /// The signatures over a claim that were verified, by the keys that the policy knows.
+    /// The signatures over a claim that were verified, by the keys that the policy knows, which were
+    /// valid then.
     pub(crate) fn signatures(&self, claim: &Claim) -> Vec<(KeyName, Signature)> {
         let mut signatures: Vec<(KeyName, Signature)> = Vec::new();
         for ledger in &self.ledgers {
@@ -168,7 +179,12 @@ impl Judge {
             let (Some(known), Some(heard)) = (&seen.known, seen.memory.of(claim.path())) else {
                 continue;
             };
-            let verified = heard.statements.iter().filter(|it| it.claim().is_some());
+            let name = claim.path().base().name();
+            let counts = |it: &&Statement| {
+                let (key, index, at) = (it.key_id(), it.index(), it.logged_at());
+                it.claim().is_some() && known.signers().counts(&key, index, name, at)
+            };
+            let verified = heard.statements.iter().filter(counts);
             let verified: HashSet<u64> = verified.map(|it| it.index()).collect();
             let entries = heard.shown.iter().flat_map(|shown| shown.entries());
             let of_claim = entries
@@ -183,15 +199,15 @@ impl Judge {
         signatures
     }
 
-    /// What these entries of the first pool's ledger attest, and by which key. Whose closures they are
-    /// about, of those all is heard.
+    /// These entries of the first pool's ledger, and what they attest. The signatures are not verified.
+    /// Whose closures they are about, of those all is heard.
     ///
     /// # Errors
     /// A pool that does not answer, or is not believed.
     pub(crate) async fn attested(
         &self,
         entries: &BTreeSet<u64>,
-    ) -> Result<BTreeMap<u64, (KeyId, Arc<Claim>)>, Unheard> {
+    ) -> Result<BTreeMap<u64, (Entry, Arc<Claim>)>, Unheard> {
         let Some(ledger) = self.ledgers.first() else { return Ok(BTreeMap::new()) };
         let mut attested = BTreeMap::new();
         let all: Vec<u64> = entries.iter().copied().collect();

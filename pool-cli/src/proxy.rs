@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum_server::accept::NoDelayAcceptor;
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use schema::store_path::{HashPart, StoreDir};
 use sd_notify::NotifyState;
@@ -32,6 +31,8 @@ use crate::source::{Limits, Prefetch, Sources};
 
 /// NARs on their way at a time. Each takes a thread, 2 MiB, and what its decoder needs.
 const NARS_AT_ONCE: usize = 64;
+/// Questions that are with the judge at a time. Each takes a thread, and for an answer some must be left.
+static TURNS: Semaphore = Semaphore::const_new(64);
 /// For a request's head, and between two requests.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a request may go on once the proxy is to stop.
@@ -52,9 +53,16 @@ impl Decides for Judge {
     /// On a thread of its own: the first question about a closure verifies thousands of signatures.
     /// Whoever asked may go away meanwhile; the answer is remembered for the next one.
     fn answer(self: Arc<Self>, path: HashPart) -> BoxFuture<'static, Answer> {
-        let network = Handle::current();
-        let judging = spawn_blocking(move || network.block_on(Self::answer(&self, path)));
-        Box::pin(judging.map(|judged| judged.unwrap_or_else(|_| undecided())))
+        Box::pin(async move {
+            let Ok(turn) = TURNS.acquire().await else { return undecided() };
+            let network = Handle::current();
+            let judging = spawn_blocking(move || {
+                let answer = network.block_on(Self::answer(&self, path));
+                drop(turn);
+                answer
+            });
+            judging.await.unwrap_or_else(|_| undecided())
+        })
     }
 
     fn status(&self) -> Vec<String> {

@@ -30,7 +30,7 @@ use crate::index::{Index, LogId};
 use crate::metrics::Metrics;
 use crate::rejected::{Error, Failure, Rejected};
 use identity::Identity;
-use indexer::Indexer;
+use indexer::{Covered, Indexer};
 use kept::Kept as KeptCheckpoint;
 use log::Log;
 use sequencer::{Logs, Sequencer};
@@ -52,7 +52,7 @@ pub struct Ledger {
     keys: Shown,
     attestations: Shown,
     index: Shown,
-    covered: watch::Receiver<u64>,
+    covered: watch::Receiver<Covered>,
     witness: Witness,
     witnesses: Option<Arc<Witnesses>>,
 }
@@ -80,7 +80,7 @@ impl Ledger {
         let attestations = publisher.shown(&logs.attestations, Some(after))?;
         let shown_index = publisher.shown(&index_log, None)?;
         let signers = Arc::new(RwLock::new(Arc::new(replay(index, &identity)?)));
-        let (covering, covered) = watch::channel(0);
+        let (covering, covered) = watch::channel(Covered::default());
         let indexer = Indexer::start(
             Arc::clone(index),
             (index_log, shown_index.clone()),
@@ -170,7 +170,13 @@ impl Ledger {
     /// Waits until the map covers so many attestations. Returns early when the pool stops.
     pub async fn covers(&self, attestations: u64) {
         let mut covered = self.covered.clone();
-        let _ = covered.wait_for(|covered| *covered >= attestations).await;
+        let _ = covered.wait_for(|covered| covered.size >= attestations).await;
+    }
+
+    /// The newest checkpoint of the attestations that the map was brought up to.
+    #[must_use]
+    pub fn covered(&self) -> Option<Arc<Published>> {
+        self.covered.borrow().checkpoint.clone()
     }
 
     /// Whether an event of this kind may be handed in by anybody: it carries the word of whoever

@@ -138,6 +138,12 @@ impl Signers {
         self.events.len() as u64
     }
 
+    /// How many attestations came before the last of these events, by its own word.
+    #[must_use]
+    pub fn attestations(&self) -> u64 {
+        self.attestations
+    }
+
     /// Whether this key may attest, at `now`, a path of this name; `now` is in POSIX seconds.
     ///
     /// # Errors
@@ -165,13 +171,23 @@ impl Signers {
     /// machine's key spoke of what it may and in time.
     #[must_use]
     pub fn counts(&self, id: &KeyId, index: u64, path_name: &str, logged_at: u64) -> bool {
-        let Some(signer) = self.by_id(id) else { return false };
-        let in_scope = |delegation: &Delegation| {
-            logged_at <= delegation.not_after && delegation.names.matches(path_name)
+        let counts = |signer: &Signer| {
+            let ended = signer.standing.until().is_some_and(|until| index >= until);
+            !ended && signer.may_have_said(index, path_name, logged_at)
         };
-        index >= signer.since
-            && signer.standing.until().is_none_or(|until| index < until)
-            && signer.delegation.as_ref().is_none_or(in_scope)
+        self.by_id(id).is_some_and(counts)
+    }
+
+    /// Whether such an entry would count, had the pool not voided it by its own word alone. Whoever
+    /// runs a pool may take a vote away like that, but cannot so unsay what a signer said.
+    #[must_use]
+    pub fn voided_by_pool(&self, id: &KeyId, index: u64, path_name: &str, logged_at: u64) -> bool {
+        let voided = |signer: &Signer| {
+            let Standing::Compromised { from, at } = signer.standing else { return false };
+            let end = signer.own_cut.map_or(at, |cut| cut.min(at));
+            (from..end).contains(&index) && signer.may_have_said(index, path_name, logged_at)
+        };
+        self.by_id(id).is_some_and(voided)
     }
 
     /// What the event of an entry that was checked changes.
@@ -183,6 +199,7 @@ impl Signers {
             since,
             enrolled_at,
             standing: Standing::Active,
+            own_cut: None,
             delegation,
         };
         match entry.signed.event() {
@@ -199,9 +216,10 @@ impl Signers {
                 self.add(signer(key, Some(Delegation { root, names, not_after })));
             }
             KeyEvent::Revoke { key, reason } => {
-                self.update(key, |signer| signer.standing.end(*reason, since));
+                let own = entry.signed.signatures().iter().all(|it| it.name() != self.pool.name());
+                self.update(key, |signer| signer.end(*reason, since, own));
                 for &number in self.by_root.get(key).into_iter().flatten() {
-                    self.in_order[number].standing.end(*reason, since);
+                    self.in_order[number].end(*reason, since, own);
                 }
             }
         }

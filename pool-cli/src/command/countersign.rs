@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use schema::api::{AttestItem, AttestRequest};
+use schema::attestation::Entry;
 use schema::claim::Claim;
 use schema::hash::{ClaimId, KeyId, NarHash};
 use schema::key::{PublicKey, SecretKey};
@@ -121,8 +122,15 @@ impl Master {
         let attested =
             attested.map_err(|unheard| Failure::could_not_tell(format!("{server}: {unheard}")))?;
         let mut claims = BTreeMap::new();
+        let signed_by = |entry: &Entry, claim: &Claim, id: &KeyId| {
+            let builder = self.builders.iter().find(|builder| builder.id() == *id);
+            let bytes = claim.signed_bytes();
+            builder.is_some_and(|key| key.verifies(bytes.as_bytes(), &entry.signature))
+        };
         for (index, builder) in entries {
-            let Some((_, claim)) = attested.get(index).filter(|(key, _)| key == builder) else {
+            let attested = attested.get(index);
+            let by_builder = attested.filter(|(entry, claim)| signed_by(entry, claim, builder));
+            let Some((_, claim)) = by_builder else {
                 let message = format!("{server} does not show that entry {index} is a builder's");
                 return Err(Failure::could_not_tell(message).into());
             };
@@ -177,16 +185,8 @@ async fn builders(from: &[String], key: &SecretKey, remote: &Remote<'_>) -> Resu
 /// What any of the builders says is allowed, with what it refers to; of that, what was signed before
 /// needs nobody's word.
 fn any_of(builders: &[PublicKey], key: &SecretKey, store_dir: &StoreDir) -> Result<Policy> {
-    // Another set of builders is another policy.
-    let ids = builders.iter().flat_map(|builder| *builder.id().as_bytes());
-    let digest = NarHash::of(&ids.collect::<Vec<u8>>()).to_hex();
-    let name = format!("countersign-{}", &digest[..16]);
-    let mut text = format!(
-        "format = \"narpool-policy/1\"\nname = \"{name}\"\nversion = 1\n\
-         store_dir = \"{store_dir}\"\n\
-         [principal.own]\nkeys = [\"{}\"]\n",
-        key.public()
-    );
+    let mut text =
+        format!("store_dir = \"{store_dir}\"\n[principal.own]\nkeys = [\"{}\"]\n", key.public());
     let mut members = vec!["\"own\"".to_owned()];
     let others = builders.iter().filter(|builder| builder.id() != key.public().id());
     for (number, builder) in others.enumerate() {
@@ -198,7 +198,11 @@ fn any_of(builders: &[PublicKey], key: &SecretKey, store_dir: &StoreDir) -> Resu
          \"deny\"\n",
         members.join(", ")
     ));
-    Ok(Policy::parse(&text)?)
+    // Other keys are another policy, and need be no newer.
+    let digest = NarHash::of(text.as_bytes()).to_hex();
+    let name = format!("countersign-{}", &digest[..16]);
+    let head = format!("format = \"narpool-policy/1\"\nname = \"{name}\"\nversion = 1\n");
+    Ok(Policy::parse(&(head + &text))?)
 }
 
 fn text(report: &Report, key: &SecretKey) -> String {

@@ -61,9 +61,14 @@ async fn allowed(judge: &Judge, roots: &[Root]) -> Result<Vec<Arc<Allowed>>> {
     let mut all = Vec::new();
     for root in roots {
         let of_root = judged.closure.reached().iter().filter(|it| root.is(&it.path));
-        if !of_root.clone().any(|it| it.outcome.claim().is_some()) {
-            let refusal = judge.why(&judged, root);
-            return Err(refused(&refusal).into());
+        match of_root.filter(|it| it.outcome.claim().is_some()).count() {
+            1 => {}
+            0 => return Err(refused(&judge.why(&judged, root)).into()),
+            _ => {
+                let hint = "name the whole store path";
+                let message = "ambiguous: two paths with this hash part are allowed";
+                return Err(Failure::no(message).hint(hint).into());
+            }
         }
     }
     for reached in judged.closure.reached() {

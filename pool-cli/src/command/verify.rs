@@ -51,8 +51,9 @@ pub(super) async fn run(
     }
     drop(progress);
     let report = Report { paths: closure.len(), allowed: closure.len() - refused.len(), refused };
-    let unheard = judge.status().iter().any(|pool| pool.trouble.is_some());
     output.result(&report, || text(&report, verify.deep));
+    // Somebody who was not heard can have made any of these paths unknown, but not damaged one.
+    let unheard = report.refused.iter().all(|refused| refused.code == "unheard");
     Ok(match (report.refused.is_empty(), unheard) {
         (true, _) => Exit::Yes,
         (false, true) => Exit::CouldNotTell,
@@ -73,6 +74,8 @@ fn compare(info: &PathInfo, judged: &Judged) -> Option<(&'static str, String)> {
     }
     let what = if allowed.nar_hash() != info.claim.nar_hash() {
         format!("the NAR here is {}, and {} is allowed", info.claim.nar_hash(), allowed.nar_hash())
+    } else if allowed.nar_size() != info.claim.nar_size() {
+        "the NAR here is said to have another size than is allowed".to_owned()
     } else {
         "it refers to other paths than is allowed".to_owned()
     };

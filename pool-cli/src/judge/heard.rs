@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use schema::attestation::Entry;
 use schema::claim::Claim;
 use schema::evidence::ShownPath;
-use schema::hash::KeyId;
 use schema::statement::Statement;
 use schema::store_path::{HashPart, StorePath};
 
 /// Hash parts that are remembered; beyond that all are forgotten, and asked for again.
 const MAX_HEARD: usize = 200_000;
+
+/// Paths with one hash part that are remembered; nobody makes a second by accident.
+const MAX_NAMESAKES: usize = 64;
 
 /// What one ledger has of one path: all of it.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ pub(super) struct Heard {
     /// How many attestations the list covers.
     pub(super) covered: u64,
     /// What was shown; nothing is, of a path that nobody spoke of.
-    pub(super) shown: Option<ShownPath>,
+    pub(super) shown: Option<Arc<ShownPath>>,
     /// What that says, by keys that the policy knows and by others.
     pub(super) statements: Vec<Statement>,
 }
@@ -48,12 +51,12 @@ impl Memory {
         self.with(&path.base().hash_part()).iter().find(|heard| heard.path == *path)
     }
 
-    /// What these entries of the ledger attest, and by which key.
-    pub(super) fn attested(&self, entries: &BTreeSet<u64>) -> BTreeMap<u64, (KeyId, Arc<Claim>)> {
+    /// These entries of the ledger, and what they attest.
+    pub(super) fn attested(&self, entries: &BTreeSet<u64>) -> BTreeMap<u64, (Entry, Arc<Claim>)> {
         let shown = self.paths.values().flatten().filter_map(|heard| heard.shown.as_ref());
-        let asked =
-            shown.flat_map(ShownPath::entries).filter(|(index, ..)| entries.contains(index));
-        asked.map(|(index, entry, claim)| (index, (entry.key_id, Arc::clone(claim)))).collect()
+        let entry = shown.flat_map(|shown| shown.entries());
+        let asked = entry.filter(|(index, ..)| entries.contains(index));
+        asked.map(|(index, entry, claim)| (index, (entry.clone(), Arc::clone(claim)))).collect()
     }
 
     /// When the pool was asked for a hash part of which it knew nothing.
@@ -68,6 +71,7 @@ impl Memory {
         self.unknown.remove(&hash_part);
         let paths = self.paths.entry(hash_part).or_default();
         paths.retain(|other| other.path != heard.path);
+        paths.truncate(MAX_NAMESAKES - 1);
         paths.push(Arc::new(heard));
     }
 

@@ -1,21 +1,25 @@
 //! One pool as the judge hears it: what it shows is verified before any of it is used, and what was
 //! seen once must never be taken back.
 
-use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use anyhow::Result;
-use schema::api::{EvidenceLine, EvidencePath, EvidenceRequest, LogSizes};
+use schema::api::{EvidenceLine, EvidenceRequest};
 use schema::decide::Unheard;
 use schema::evidence::{Caught, Known, LogKeys, Proved, Reading, ShownPath, Witnessing};
 use schema::policy::Policy;
-use schema::store_path::{HashPart, StorePath};
+use schema::store_path::HashPart;
 
+use super::answer::{Answer, Trouble, next, own};
 use super::heard::{Heard, Memory};
-use super::state::{Incident, Kept, State};
-use super::statements::{said, statements};
-use crate::exit::Failure;
+use super::state::{Incident, Keeping, Kept, State};
+use super::statements::{Checks, said};
 use crate::remote::{EvidenceLines, Remote};
+
+/// How often a question is asked again, as somebody else has seen more of the logs meanwhile.
+const OVERTAKEN: usize = 5;
+/// Three checkpoints are never longer, in bytes: what is, is not worth keeping.
+const MAX_SHOWN: usize = 256 << 10;
 
 /// A pool that is asked.
 pub(super) struct Ledger {
@@ -58,58 +62,6 @@ impl Seen {
     }
 }
 
-/// Why an answer is of no use.
-pub(super) enum Trouble {
-    /// With the checkpoints that were shown, if it came that far.
-    Caught(Box<Caught>, Option<String>),
-    /// These logs were seen before at another address, and this answer does not go on from there.
-    SeenElsewhere(Box<Known>),
-    Failed(anyhow::Error),
-}
-
-impl From<Caught> for Trouble {
-    fn from(caught: Caught) -> Self {
-        Self::Caught(Box::new(caught), None)
-    }
-}
-
-impl From<anyhow::Error> for Trouble {
-    fn from(error: anyhow::Error) -> Self {
-        Self::Failed(error)
-    }
-}
-
-/// A whole answer, and what the network brought it as.
-struct Answer {
-    proved: Proved,
-    /// As many as the proved paths, in the same order.
-    lines: Vec<EvidencePath>,
-    unknown: Vec<HashPart>,
-}
-
-impl Answer {
-    /// That it answers everything that was asked.
-    fn check_whole(&self, request: &EvidenceRequest) -> Result<(), Caught> {
-        let shown = self.proved.shown.iter().map(ShownPath::path);
-        let paths: HashSet<&StorePath> = shown.chain(&self.proved.absent).collect();
-        let parts: HashSet<HashPart> = paths.iter().map(|path| path.base().hash_part()).collect();
-        let unknown: HashSet<HashPart> = self.unknown.iter().copied().collect();
-        if let Some(path) = request.paths.iter().find(|path| !paths.contains(path)) {
-            return Err(Caught::Unanswered(path.to_string()));
-        }
-        let entries = self.proved.shown.iter().flat_map(ShownPath::entries);
-        let entries: HashSet<u64> = entries.map(|(index, ..)| index).collect();
-        if let Some(entry) = request.entries.iter().find(|entry| !entries.contains(entry)) {
-            return Err(Caught::Unanswered(format!("entry {entry}")));
-        }
-        let silent = |part: &&HashPart| !parts.contains(*part) && !unknown.contains(*part);
-        match request.hash_parts.iter().find(silent) {
-            Some(part) => Err(Caught::Unanswered(part.to_string())),
-            None => Ok(()),
-        }
-    }
-}
-
 impl Ledger {
     pub(super) fn open(
         remote: Remote<'static>,
@@ -145,19 +97,27 @@ impl Ledger {
         let Some(mut request) = still() else { return Ok(()) };
         let mut known = self.seen().known.clone();
         request.known = known.as_ref().map(Known::sizes).unwrap_or_default();
-        let mut answered = self.answer(&request, known.as_ref(), now).await;
-        if let Err(Trouble::SeenElsewhere(seen)) = answered {
+        let mut answered = self.hear(&request, known.as_ref(), now).await;
+        for _ in 0..OVERTAKEN {
+            let Err(Trouble::SeenElsewhere(seen)) = answered else { break };
             request.known = seen.sizes();
             known = Some(*seen);
-            answered = self.answer(&request, known.as_ref(), now).await;
+            answered = self.hear(&request, known.as_ref(), now).await;
         }
-        let answered = match answered {
-            Ok(answer) => self.take(answer, request.known, now).await,
-            Err(trouble) => Err(trouble),
-        };
         let outcome = answered.map_err(|trouble| self.unheard(trouble, known.as_ref(), now));
         self.seen_mut().trouble = outcome.as_ref().err().cloned();
         outcome
+    }
+
+    /// Asks, and takes the answer.
+    async fn hear(
+        &self,
+        request: &EvidenceRequest,
+        known: Option<&Known>,
+        now: u64,
+    ) -> Result<(), Trouble> {
+        let answer = self.answer(request, known, now).await?;
+        self.take(answer, known, now).await
     }
 
     async fn answer(
@@ -168,17 +128,19 @@ impl Ledger {
     ) -> Result<Answer, Trouble> {
         let mut lines = self.remote.evidence(request).await?;
         let mut reading = self.begin(&mut lines, known, now).await?;
+        let mut checks = Checks::new(&self.policy, reading.known().signers());
         let (mut shown, mut unknown) = (Vec::new(), Vec::new());
         loop {
-            match lines.next().await? {
+            match next(&mut lines).await? {
                 Some(EvidenceLine::Path(line)) => {
-                    reading.path(&line)?;
+                    checks.add(reading.path(&line)?)?;
                     shown.push(line);
                 }
                 Some(EvidenceLine::Absent(absent)) => reading.absent(&absent)?,
                 Some(EvidenceLine::Unknown(hash_part)) => unknown.push(hash_part),
                 Some(EvidenceLine::End(end)) => {
-                    let answer = Answer { proved: reading.end(&end)?, lines: shown, unknown };
+                    let (proved, statements) = (reading.end(&end)?, checks.end().await?);
+                    let answer = Answer { proved, statements, lines: shown, unknown };
                     answer.check_whole(request)?;
                     return Ok(answer);
                 }
@@ -196,14 +158,14 @@ impl Ledger {
         known: Option<&Known>,
         now: u64,
     ) -> Result<Reading, Trouble> {
-        let Some(EvidenceLine::Head(head)) = lines.next().await? else {
+        let Some(EvidenceLine::Head(head)) = next(lines).await? else {
             return Err(Caught::Malformed("it has no head".to_owned()).into());
         };
         let first;
         let known = match known {
             Some(known) => known,
             None => {
-                if let Some(seen) = self.state.known_as(&head.origin)? {
+                if let Some(seen) = self.state.known_as(&head.origin).map_err(own)? {
                     return Err(Trouble::SeenElsewhere(Box::new(seen)));
                 }
                 let logs = LogKeys::new(&head.origin, head.public_key.clone())
@@ -230,13 +192,11 @@ impl Ledger {
         if listed.is_empty() || listed.contains(logs.attestations()) {
             return Ok(());
         }
-        let message = format!("the policy does not list the log {}", logs.attestations());
-        let hint = "`log` in [ledger] names the logs that count";
-        Err(Trouble::Failed(Failure::no(message).hint(hint).into()))
+        Err(Trouble::Other(Unheard::NotListed))
     }
 
-    async fn take(&self, answer: Answer, before: LogSizes, now: u64) -> Result<(), Trouble> {
-        let Answer { proved, lines, unknown } = answer;
+    async fn take(&self, answer: Answer, before: Option<&Known>, now: u64) -> Result<(), Trouble> {
+        let Answer { proved, statements, lines, unknown } = answer;
         let Proved { known, key_entries, as_of, covered, shown, absent } = proved;
         let told = lines.into_iter().zip(&shown).map(|(line, shown)| Kept {
             path: shown.path().clone(),
@@ -247,10 +207,14 @@ impl Ledger {
         let none =
             absent.iter().map(|path| Kept { path: path.clone(), as_of, covered, shown: None });
         let kept: Vec<Kept> = told.chain(none).collect();
-        let keeping = self.keep(before.keys, known.clone(), key_entries.clone(), kept);
-        let (statements, kept) =
-            tokio::join!(statements(&self.policy, known.signers(), shown), keeping);
-        let (statements, ()) = (statements?, kept?);
+        let grown = (before.cloned(), known.clone());
+        let kept = self.keep(grown, key_entries.clone(), kept).await.map_err(own)?;
+        if kept == Keeping::Overtaken {
+            let seen = self.state.known_as(known.logs().origin()).map_err(own)?;
+            let gone = || Unheard::Failed("what was seen of the pool is gone".to_owned());
+            let seen = seen.ok_or_else(|| Trouble::Other(gone()))?;
+            return Err(Trouble::SeenElsewhere(Box::new(seen)));
+        }
         let mut seen = self.seen_mut();
         // Other keys may count now, or count no more.
         if !key_entries.is_empty() {
@@ -264,7 +228,7 @@ impl Ledger {
             shown,
             statements,
         };
-        for (shown, statements) in statements {
+        for (shown, statements) in shown.into_iter().zip(statements) {
             seen.memory.hear(heard(shown.path().clone(), Some(shown), statements));
         }
         absent.into_iter().for_each(|path| seen.memory.hear(heard(path, None, Vec::new())));
@@ -276,13 +240,12 @@ impl Ledger {
 
     async fn keep(
         &self,
-        before: u64,
-        known: Known,
+        (before, known): (Option<Known>, Known),
         key_entries: Vec<Vec<u8>>,
         kept: Vec<Kept>,
-    ) -> Result<()> {
+    ) -> Result<Keeping> {
         let (state, url) = (Arc::clone(&self.state), self.url().to_owned());
-        let keep = move || state.keep(&url, (before, &known), &key_entries, &kept);
+        let keep = move || state.keep(&url, (before.as_ref(), &known), &key_entries, &kept);
         tokio::task::spawn_blocking(keep).await?
     }
 
@@ -296,7 +259,7 @@ impl Ledger {
         // What does not read is as good as gone.
         let kept = self.state.evidence(known.logs().origin(), hash_part).unwrap_or_default();
         for Kept { path, as_of, covered, shown } in kept {
-            let shown = shown.as_ref().map(ShownPath::parse).transpose()?;
+            let shown = shown.as_ref().map(ShownPath::parse).transpose()?.map(Arc::new);
             let statements = match &shown {
                 Some(shown) => said(&self.policy, known.signers(), shown)?,
                 None => Vec::new(),
@@ -317,19 +280,22 @@ impl Ledger {
     fn unheard(&self, trouble: Trouble, known: Option<&Known>, now: u64) -> Unheard {
         let (caught, shown) = match trouble {
             Trouble::Failed(error) => return Unheard::Unreachable(format!("{error:#}")),
+            Trouble::Other(unheard) => return unheard,
             Trouble::Caught(caught, shown) => (caught, shown),
             Trouble::SeenElsewhere(_) => return Unheard::NotCovered,
         };
         // Nothing that it showed before stands in for what it should show now.
         self.seen_mut().memory.clear();
         let detail = format!("{}: {caught}", caught.code());
+        let refuted = matches!(*caught, Caught::Rollback { .. } | Caught::Fork { .. });
         let incident = Incident {
             url: self.url(),
+            refuted: known.filter(|_| refuted).map(|known| known.logs().origin()),
             at: now,
             code: caught.code(),
             detail: &caught.to_string(),
             known: known.and_then(|known| serde_json::to_string(&known.notes()).ok()),
-            shown,
+            shown: shown.filter(|shown| shown.len() <= MAX_SHOWN),
         };
         // Not being able to note it down changes nothing about it.
         let _ = self.state.note(&incident);

@@ -45,7 +45,8 @@ impl Judge {
 /// No answer, or one that contradicts itself.
 pub(crate) async fn signers_of(remote: &Remote<'_>) -> Result<Arc<Signers>> {
     let mut lines = remote.evidence(&EvidenceRequest::default()).await?;
-    let Some(EvidenceLine::Head(head)) = lines.next().await? else {
+    let line = lines.next().await?.map(|line| serde_json::from_slice(&line)).transpose();
+    let Some(EvidenceLine::Head(head)) = line.context("reading evidence")? else {
         bail!("{} gives no evidence", remote.server());
     };
     let logs = LogKeys::new(&head.origin, head.public_key.clone())?;

@@ -13,6 +13,7 @@ use schema::key::PublicKey;
 use schema::policy::Policy;
 use schema::store_path::{HashPart, StorePath};
 use schema::verifiable_map::MapProof;
+use sha2::{Digest, Sha256};
 
 use crate::exit::Failure;
 
@@ -34,11 +35,12 @@ const TABLES: &str = "
         PRIMARY KEY (origin, number)) STRICT;
     CREATE TABLE IF NOT EXISTS evidence (
         origin TEXT NOT NULL, hash_part TEXT NOT NULL, path TEXT NOT NULL,
-        as_of INTEGER NOT NULL, covered INTEGER NOT NULL, claims TEXT NOT NULL,
-        PRIMARY KEY (origin, hash_part, path)) STRICT;
+        terms BLOB NOT NULL, as_of INTEGER NOT NULL, covered INTEGER NOT NULL,
+        claims TEXT NOT NULL, PRIMARY KEY (origin, hash_part, path)) STRICT;
     CREATE TABLE IF NOT EXISTS caught (
-        url TEXT NOT NULL, at INTEGER NOT NULL, code TEXT NOT NULL, detail TEXT NOT NULL,
-        known TEXT, shown TEXT) STRICT;
+        url TEXT NOT NULL, code TEXT NOT NULL, times INTEGER NOT NULL, first INTEGER NOT NULL,
+        last INTEGER NOT NULL, detail TEXT NOT NULL, known TEXT, shown TEXT,
+        PRIMARY KEY (url, code)) STRICT;
 ";
 
 /// Evidence about one path, as it was when it was verified.
@@ -57,6 +59,8 @@ pub(super) struct Kept {
 /// Something that a pool was caught at.
 pub(super) struct Incident<'i> {
     pub(super) url: &'i str,
+    /// Of the logs that contradict themselves, if they do: nothing they said before is believed.
+    pub(super) refuted: Option<&'i str>,
     pub(super) at: u64,
     pub(super) code: &'i str,
     pub(super) detail: &'i str,
@@ -65,26 +69,38 @@ pub(super) struct Incident<'i> {
     pub(super) shown: Option<String>,
 }
 
+/// What came of keeping something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keeping {
+    /// It is kept.
+    Kept,
+    /// Nothing is: somebody else has seen more of these logs by now, or others.
+    Overtaken,
+}
+
 /// The database.
 pub(super) struct State {
     connection: Mutex<Connection>,
+    /// Whose witness the evidence that is kept has: what was taken under other terms is nothing here.
+    terms: [u8; 32],
 }
 
 impl State {
-    /// Opens the database in `dir`, making it when there is none.
-    pub(super) fn open(dir: &Path) -> Result<Self> {
+    /// Opens the database in `dir`, making it when there is none, for a policy that must not be older
+    /// than what was used before, nor another under the same version.
+    pub(super) fn open(dir: &Path, policy: &Policy) -> Result<Self> {
         let path = dir.join("judge.sqlite");
         let about = || format!("opening {}", path.display());
         std::fs::create_dir_all(dir).with_context(about)?;
         let connection = Connection::open(&path).with_context(about)?;
         connection.busy_timeout(BUSY_TIMEOUT).with_context(about)?;
         connection.execute_batch(TABLES).with_context(about)?;
-        Ok(Self { connection: Mutex::new(connection) })
+        let state = Self { connection: Mutex::new(connection), terms: terms(policy) };
+        state.take_policy(policy)?;
+        Ok(state)
     }
 
-    /// Takes note of a policy, which must not be older than what was used before, nor another under
-    /// the same version.
-    pub(super) fn take_policy(&self, policy: &Policy) -> Result<()> {
+    fn take_policy(&self, policy: &Policy) -> Result<()> {
         self.step(|step| {
             let name = policy.name().as_str();
             let kept = step
@@ -136,40 +152,37 @@ impl State {
         Known::resume(logs, &entries, &notes).with_context(about).map(Some)
     }
 
-    /// Keeps how the logs of the pool at `url` have grown from `before`, and what was shown. When
-    /// somebody else has seen more of them by now, their state stays.
+    /// Keeps how the logs of the pool at `url` have grown from `before`, and what was shown; unless
+    /// what is kept is not what they have grown from.
     pub(super) fn keep(
         &self,
         url: &str,
-        (before, known): (u64, &Known),
+        (before, known): (Option<&Known>, &Known),
         key_entries: &[Vec<u8>],
         evidence: &[Kept],
-    ) -> Result<()> {
+    ) -> Result<Keeping> {
         self.step(|step| {
             let (origin, key) = (known.logs().origin(), known.logs().pool().to_string());
+            if noted(step, origin)? != before.map(|it| (key.clone(), it.notes())) {
+                return Ok(Keeping::Overtaken);
+            }
             step.execute(
                 "INSERT OR REPLACE INTO pools VALUES (?, ?, ?)",
                 params![url, origin, key],
             )?;
-            let have: i64 = step.query_row(
-                "SELECT count(*) FROM key_entries WHERE origin = ?",
-                [origin],
-                |row| row.get(0),
-            )?;
-            let notes = known.notes();
-            if number(have) == before && !is_ahead(step, known)? {
-                for (at, entry) in key_entries.iter().enumerate() {
-                    step.execute(
-                        "INSERT INTO key_entries VALUES (?, ?, ?)",
-                        params![origin, have + integer(at as u64), entry],
-                    )?;
-                }
+            let (have, notes) = (before.map_or(0, |it| it.sizes().keys), known.notes());
+            for (at, entry) in (have..).zip(key_entries) {
                 step.execute(
-                    "INSERT OR REPLACE INTO logs VALUES (?, ?, ?, ?, ?)",
-                    params![origin, key, notes[0], notes[1], notes[2]],
+                    "INSERT INTO key_entries VALUES (?, ?, ?)",
+                    params![origin, integer(at), entry],
                 )?;
             }
-            evidence.iter().try_for_each(|kept| keep_evidence(step, origin, kept))
+            step.execute(
+                "INSERT OR REPLACE INTO logs VALUES (?, ?, ?, ?, ?)",
+                params![origin, key, notes[0], notes[1], notes[2]],
+            )?;
+            evidence.iter().try_for_each(|kept| keep_evidence(step, origin, &self.terms, kept))?;
+            Ok(Keeping::Kept)
         })
     }
 
@@ -177,9 +190,11 @@ impl State {
     pub(super) fn evidence(&self, origin: &str, hash_part: &HashPart) -> Result<Vec<Kept>> {
         let connection = self.connection();
         let mut rows = connection.prepare_cached(
-            "SELECT path, as_of, covered, claims FROM evidence WHERE origin = ? AND hash_part = ?",
+            "SELECT path, as_of, covered, claims FROM evidence
+             WHERE origin = ? AND hash_part = ? AND terms = ?",
         )?;
-        let rows = rows.query_map(params![origin, hash_part.to_string()], |row| {
+        let asked = params![origin, hash_part.to_string(), self.terms];
+        let rows = rows.query_map(asked, |row| {
             let (path, claims): (String, String) = (row.get(0)?, row.get(3)?);
             Ok((path, number(row.get(1)?), number(row.get(2)?), claims))
         })?;
@@ -201,23 +216,29 @@ impl State {
         })
     }
 
-    /// Keeps what a pool was caught at, with both checkpoints where there are two.
+    /// Keeps what a pool was caught at: the first of each kind, with the checkpoints before and after,
+    /// and how often it was.
     pub(super) fn note(&self, incident: &Incident<'_>) -> Result<()> {
         self.step(|step| {
-            let Incident { url, at, code, detail, known, shown } = incident;
+            let Incident { url, refuted, at, code, detail, known, shown } = incident;
             step.execute(
-                "INSERT INTO caught VALUES (?, ?, ?, ?, ?, ?)",
-                params![url, integer(*at), code, detail, known, shown],
+                "INSERT INTO caught VALUES (?1, ?2, 1, ?3, ?3, ?4, ?5, ?6)
+                 ON CONFLICT DO UPDATE SET times = times + 1, last = excluded.last",
+                params![url, code, integer(*at), detail, known, shown],
             )?;
+            if let Some(origin) = refuted {
+                step.execute("DELETE FROM evidence WHERE origin = ?", [origin])?;
+            }
             Ok(())
         })
     }
 
-    fn step(&self, work: impl FnOnce(&Transaction<'_>) -> Result<()>) -> Result<()> {
+    fn step<T>(&self, work: impl FnOnce(&Transaction<'_>) -> Result<T>) -> Result<T> {
         let mut connection = self.connection();
         let step = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        work(&step)?;
-        step.commit().context("keeping what was seen of the pools")
+        let done = work(&step)?;
+        step.commit().context("keeping what was seen of the pools")?;
+        Ok(done)
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -247,36 +268,41 @@ fn check_policy(policy: &Policy, version: u64, digest: &[u8]) -> Result<()> {
     Ok(())
 }
 
-/// Whether more was seen of a log than this.
-fn is_ahead(step: &Transaction<'_>, known: &Known) -> Result<bool> {
-    let row = step
-        .query_row(
-            "SELECT attestations, map FROM logs WHERE origin = ?",
-            [known.logs().origin()],
-            |row| Ok([row.get::<_, Option<String>>(0)?, row.get(1)?]),
-        )
-        .optional()?;
-    let size = |note: &Option<String>| -> u64 {
-        let line = note.as_deref().and_then(|note| note.lines().nth(1));
-        line.and_then(|line| line.parse().ok()).unwrap_or(0)
-    };
-    let sizes = known.sizes();
-    Ok(row.is_some_and(|[attestations, map]| {
-        size(&attestations) > sizes.attestations || size(&map) > sizes.index
-    }))
+/// The key and the checkpoints that are noted of logs, if any are.
+fn noted(
+    step: &Transaction<'_>,
+    origin: &str,
+) -> rusqlite::Result<Option<(String, [Option<String>; 3])>> {
+    let ask = "SELECT public_key, keys, attestations, map FROM logs WHERE origin = ?";
+    let row = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?]));
+    step.query_row(ask, [origin], row).optional()
 }
 
-fn keep_evidence(step: &Transaction<'_>, origin: &str, kept: &Kept) -> Result<()> {
+/// A digest of who must have witnessed what.
+fn terms(policy: &Policy) -> [u8; 32] {
+    let mut hash = Sha256::new();
+    if let Some(quorum) = policy.ledger().witnesses() {
+        let mut members: Vec<String> = quorum.members().iter().map(ToString::to_string).collect();
+        members.sort_unstable();
+        hash.update(format!("{} of {}", quorum.k(), members.join(" ")));
+    }
+    hash.finalize().into()
+}
+
+fn keep_evidence(
+    step: &Transaction<'_>,
+    origin: &str,
+    terms: &[u8; 32],
+    kept: &Kept,
+) -> Result<()> {
     let claims = kept.shown.as_ref().map_or(&[][..], |shown| &shown.claims);
-    let mut insert = step.prepare_cached(
-        "INSERT INTO evidence VALUES (?, ?, ?, ?, ?, ?)
-         ON CONFLICT DO UPDATE SET as_of = excluded.as_of, covered = excluded.covered,
-             claims = excluded.claims WHERE excluded.covered >= covered",
-    )?;
+    let mut insert =
+        step.prepare_cached("INSERT OR REPLACE INTO evidence VALUES (?, ?, ?, ?, ?, ?, ?)")?;
     insert.execute(params![
         origin,
         kept.path.base().hash_part().to_string(),
         kept.path.to_string(),
+        terms,
         integer(kept.as_of),
         integer(kept.covered),
         serde_json::to_string(claims)?

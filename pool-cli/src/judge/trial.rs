@@ -2,17 +2,18 @@
 //! left unheard that could be heard.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, RwLockReadGuard};
 
 use futures_util::future::join_all;
 use schema::api::{EvidenceRequest, MAX_EVIDENCE_ASKED};
 use schema::decide::{Decision, Hearing, Said, Unheard, closure, decide};
+use schema::evidence::Known;
 use schema::policy::Policy;
 use schema::signers::Signers;
 use schema::store_path::StorePath;
 
 use super::heard::Heard;
-use super::ledger::Ledger;
+use super::ledger::{Ledger, Seen};
 use super::{Judged, Root};
 
 /// How often the pools are asked on for what their answers led to. Each answer follows references by
@@ -112,8 +113,7 @@ impl<'j> Trial<'j> {
                     .memory
                     .unknown(hash_part)
                     .or_else(|| heard.iter().map(|heard| seen.freshness(heard).1).min());
-                let age = asked.map(|asked| self.now.saturating_sub(asked));
-                if age.is_none_or(|age| age > self.anew) && !self.lost.contains_key(&number) {
+                if self.is_old(asked) && !self.lost.contains_key(&number) {
                     missing.insert((number, root.clone()));
                 }
                 paths.extend(heard.iter().map(|heard| heard.path.clone()));
@@ -130,10 +130,17 @@ impl<'j> Trial<'j> {
         self.roots.iter().any(|root| matches!(root, Root::Path(named) if named == path))
     }
 
+    /// Whether what was heard when it was asked for at `asked`, if ever, is to be heard anew. A clock
+    /// that was set back does not make it new.
+    fn is_old(&self, asked: Option<u64>) -> bool {
+        let age = asked.and_then(|asked| self.now.checked_sub(asked));
+        age.is_none_or(|age| age > self.anew)
+    }
+
     fn decide(&self, path: &StorePath, missing: &mut HashSet<(usize, Root)>) -> Decision {
         let heard = self.heard(path, missing);
-        let seen: Vec<_> = self.ledgers.iter().map(|ledger| ledger.seen()).collect();
-        let hearings: Vec<Hearing<'_>> = seen
+        let all: Vec<_> = self.ledgers.iter().map(|ledger| ledger.seen()).collect();
+        let hearings: Vec<Hearing<'_>> = all
             .iter()
             .enumerate()
             .filter_map(|(number, seen)| {
@@ -144,7 +151,7 @@ impl<'j> Trial<'j> {
                     None => Err(self.lost.get(&number).cloned().unwrap_or(Unheard::NotCovered)),
                 };
                 let (ledger, signers) = match &seen.known {
-                    Some(known) => (known.logs().origin(), known.signers().as_ref()),
+                    Some(known) => (known.logs().origin(), newest_signers(&all, known)),
                     None => (self.ledgers[number].url(), self.nobody.as_ref()?),
                 };
                 Some(Hearing { ledger, signers, said })
@@ -154,7 +161,8 @@ impl<'j> Trial<'j> {
         let addressed = addressed
             .flat_map(|shown| shown.claims())
             .find_map(|it| it.content_address.as_ref().map(|address| (it.claim.as_ref(), address)));
-        decide(self.policy, path, &hearings, addressed, self.now)
+        // A pool may have taken its time to answer.
+        decide(self.policy, path, &hearings, addressed, super::now())
     }
 
     /// What each ledger has of a path. What is not known yet, and can be, is missing.
@@ -168,8 +176,9 @@ impl<'j> Trial<'j> {
             }
             let seen = ledger.seen();
             let heard = seen.memory.of(path);
-            let age = heard.map(|heard| self.now.saturating_sub(seen.freshness(heard).1));
-            if age.is_none_or(|age| age > self.anew) && !self.lost.contains_key(&number) {
+            if self.is_old(heard.map(|heard| seen.freshness(heard).1))
+                && !self.lost.contains_key(&number)
+            {
                 missing.insert((number, Root::Path(path.clone())));
             }
             if let Some(heard) = heard {
@@ -193,9 +202,8 @@ impl<'j> Trial<'j> {
                 Root::Path(path) => seen.memory.of(path).map(|heard| heard.asked_at),
                 Root::Part(hash_part) => seen.memory.unknown(hash_part),
             };
-            let old = |root: &&Root| {
-                asked(root).is_none_or(|asked| self.now.saturating_sub(asked) >= REFUSED_ANEW)
-            };
+            let age = |root: &Root| self.now.checked_sub(asked(root)?);
+            let old = |root: &&Root| age(root).is_none_or(|age| age >= REFUSED_ANEW);
             if !self.lost.contains_key(&number) {
                 missing.extend(again.iter().filter(old).map(|root| (number, root.clone())));
             }
@@ -240,7 +248,7 @@ impl<'j> Trial<'j> {
                 };
                 // Somebody else may have asked meanwhile; and an answer to this trial's own question
                 // is not asked for again.
-                let wanted = some.iter().filter(|root| asked(root).is_none_or(|asked| asked < now));
+                let wanted = some.iter().filter(|root| asked(root) != Some(now));
                 request(wanted)
             };
             ledger.ask(still, now).await?;
@@ -261,6 +269,15 @@ impl<'j> Trial<'j> {
             }
         }
     }
+}
+
+/// Who may attest in a ledger, by whichever of its addresses has shown most of that.
+fn newest_signers<'s>(seen: &'s [RwLockReadGuard<'_, Seen>], known: &'s Known) -> &'s Signers {
+    let all = seen.iter().filter_map(|seen| seen.known.as_ref());
+    let same = all.filter(|other| {
+        other.logs().origin() == known.logs().origin() && other.logs().pool() == known.logs().pool()
+    });
+    same.map(Known::signers).max_by_key(|signers| signers.events()).unwrap_or(known.signers())
 }
 
 fn request<'r>(wanted: impl Iterator<Item = &'r Root>) -> Option<EvidenceRequest> {

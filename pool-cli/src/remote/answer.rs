@@ -15,6 +15,9 @@ use crate::exit::Failure;
 
 /// As much of an answer that is no problem document as a message quotes.
 const EXCERPT: usize = 200;
+/// As much of a refusal as is read, in bytes, and for how long.
+const MAX_REFUSAL: usize = 64 << 10;
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads a JSON answer, or what is wrong.
 pub(super) async fn read<T: DeserializeOwned>(response: Response) -> Result<T, Trouble> {
@@ -88,7 +91,7 @@ async fn refusal(response: Response) -> Trouble {
     let problem = is_problem(&response);
     let server = response.url().origin().ascii_serialization();
     let location = header(&response, LOCATION.as_str());
-    let body = response.bytes().await.unwrap_or_default();
+    let body = beginning(response).await;
     let (said, hint) = match serde_json::from_slice::<Problem>(&body) {
         Ok(said) if problem => (said.detail, said.hint),
         _ => (excerpt(status, &body), None),
@@ -106,6 +109,22 @@ async fn refusal(response: Response) -> Trouble {
     };
     let error = error.maybe_hint(hint).into();
     if passes(status) { Trouble::Passing { error, wait } } else { Trouble::Lasting(error) }
+}
+
+/// Enough of an answer to tell what is wrong: nobody need hear a server out who refuses.
+async fn beginning(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    let read = async {
+        while let Ok(Some(piece)) = response.chunk().await {
+            body.extend_from_slice(&piece[..piece.len().min(MAX_REFUSAL - body.len())]);
+            if body.len() == MAX_REFUSAL {
+                break;
+            }
+        }
+    };
+    // What came by then has to do.
+    let _ = timeout(REFUSAL_TIMEOUT, read).await;
+    body
 }
 
 /// A full disk does not empty itself, and what a server cannot do it will not learn.

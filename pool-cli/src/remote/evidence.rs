@@ -6,15 +6,16 @@ use anyhow::{Context, Result};
 use bytes::{Buf, Bytes, BytesMut};
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Method, Response};
-use schema::api::{EvidenceLine, EvidenceRequest};
+use schema::api::EvidenceRequest;
+use tokio::time::Instant;
 
-use super::{Remote, answer, attempt};
+use super::{ANSWER_TIMEOUT, Remote, answer, attempt};
 use crate::exit::Failure;
 
 /// The longest line, in bytes: the head may carry thousands of key events.
 const MAX_LINE: usize = 32 << 20;
 /// The longest answer, in bytes.
-const MAX_ANSWER: usize = 1 << 30;
+const MAX_ANSWER: usize = 256 << 20;
 /// For the next piece of an answer.
 const PIECE_TIMEOUT: Duration = Duration::from_secs(60);
 
@@ -24,6 +25,7 @@ pub(crate) struct EvidenceLines {
     response: Response,
     waiting: BytesMut,
     read: usize,
+    deadline: Instant,
 }
 
 impl Remote<'_> {
@@ -44,7 +46,13 @@ impl Remote<'_> {
             })
             .await?;
         let server = self.server().to_owned();
-        Ok(EvidenceLines { server, response, waiting: BytesMut::new(), read: 0 })
+        Ok(EvidenceLines {
+            server,
+            response,
+            waiting: BytesMut::new(),
+            read: 0,
+            deadline: Instant::now() + ANSWER_TIMEOUT,
+        })
     }
 
     fn slow(&self) -> anyhow::Error {
@@ -54,18 +62,18 @@ impl Remote<'_> {
 }
 
 impl EvidenceLines {
-    /// The next line; none at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<EvidenceLine>> {
+    /// The next line, whatever stands in it; none at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<BytesMut>> {
         let mut searched = 0;
         loop {
             if let Some(at) = self.waiting[searched..].iter().position(|byte| *byte == b'\n') {
                 let line = self.waiting.split_to(searched + at);
                 self.waiting.advance(1);
-                let line = serde_json::from_slice(&line);
-                return line.map(Some).map_err(|error| self.broken(&error.to_string()));
+                return Ok(Some(line));
             }
             searched = self.waiting.len();
-            let piece = tokio::time::timeout(PIECE_TIMEOUT, self.response.chunk()).await;
+            let deadline = self.deadline.min(Instant::now() + PIECE_TIMEOUT);
+            let piece = tokio::time::timeout_at(deadline, self.response.chunk()).await;
             let piece = piece.map_err(|_| self.broken("it stalls"))?;
             let piece =
                 piece.map_err(|error| attempt::unreachable(&self.server, error).into_error())?;

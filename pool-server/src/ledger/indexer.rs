@@ -22,8 +22,20 @@ use crate::rejected::Error;
 
 /// A busy pool has a leaf this often at most: each costs two syncs.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// For so long at least the map stays as a checkpoint has it, for those who answer by it.
+const HELD: Duration = Duration::from_millis(20);
 /// The most attestations under one leaf more than under the one before. They are in memory at once.
 const STEP: u64 = 4096;
+
+/// How far the map is.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Covered {
+    /// How many attestations it has.
+    pub size: u64,
+    /// The newest checkpoint of the attestations that the map was brought up to. The map may be on its
+    /// way to the next.
+    pub checkpoint: Option<Arc<Published>>,
+}
 
 /// What keeps the index log up.
 pub(super) struct Indexer {
@@ -31,8 +43,8 @@ pub(super) struct Indexer {
 }
 
 impl Indexer {
-    /// Brings the map up to its log, and starts to follow the attestations. What is sent to
-    /// `covered` is how many of them the map has.
+    /// Brings the map up to its log, and starts to follow the attestations. How far the
+    /// map is, is sent to `covered`.
     ///
     /// # Errors
     /// A map or a log that does not follow from the attestations, or a failing database.
@@ -40,11 +52,13 @@ impl Indexer {
         index: Arc<Index>,
         (log, shown): (Log, Shown),
         attestations: Shown,
-        covered: watch::Sender<u64>,
+        covered: watch::Sender<Covered>,
     ) -> Result<Self, Error> {
         let worker = Worker { index, log, shown, attestations };
         worker.catch_up(worker.shown.published().size())?;
-        covered.send_replace(worker.covered()?);
+        let (size, published) = (worker.covered()?, worker.attestations.published());
+        let checkpoint = Some(published).filter(|published| published.size() == size);
+        covered.send_replace(Covered { size, checkpoint });
         Ok(Self { task: tokio::spawn(follow(worker, covered)) })
     }
 
@@ -54,7 +68,7 @@ impl Indexer {
     }
 }
 
-async fn follow(mut worker: Worker, covered: watch::Sender<u64>) {
+async fn follow(mut worker: Worker, covered: watch::Sender<Covered>) {
     let mut changes = worker.attestations.clone();
     let mut next = Instant::now();
     loop {
@@ -65,12 +79,13 @@ async fn follow(mut worker: Worker, covered: watch::Sender<u64>) {
         let Ok((back, grown)) = grown.await else { return };
         worker = back;
         match grown {
-            Ok(size) => {
-                covered.send_replace(size);
+            Ok(grown) => {
+                let before = covered.borrow().checkpoint.clone();
+                covered.send_replace(Covered { checkpoint: grown.checkpoint.or(before), ..grown });
             }
             Err(error) => tracing::error!(%error, "the index log was not brought up to date"),
         }
-        if !pause(&mut changes, next).await {
+        if !pause(&mut changes, next.max(Instant::now() + HELD)).await {
             return;
         }
         next = Instant::now() + INTERVAL;
@@ -126,8 +141,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Logs leaves until all published attestations are covered, and answers with how many they are.
-    fn grow(&mut self) -> Result<u64, Error> {
+    /// Logs leaves until all published attestations are covered, and answers with how far it came.
+    fn grow(&mut self) -> Result<Covered, Error> {
         let attestations = self.attestations.published();
         loop {
             self.wait_until_seen();
@@ -135,7 +150,8 @@ impl Worker {
             self.catch_up(self.shown.published().size())?;
             let from = self.covered()?;
             if from >= attestations.size() || self.shown.published().size() < self.log.size() {
-                return Ok(from);
+                let checkpoint = Some(attestations).filter(|it| it.size() == from);
+                return Ok(Covered { size: from, checkpoint });
             }
             self.grow_to((from + STEP).min(attestations.size()), from, &attestations)?;
         }

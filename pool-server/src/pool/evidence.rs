@@ -1,7 +1,9 @@
 //! Evidence: all that the ledger has about many paths, and the proof of that, so that whoever asks can
 //! decide without believing this pool.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+mod walk;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,12 +13,15 @@ use schema::api::{
     EvidenceRequest, MAX_EVIDENCE_ASKED, MAX_EVIDENCE_PATHS,
 };
 use schema::hash::{MapKey, TreeHash};
+use schema::key_event::KeyEntry;
 use schema::signers::Signers;
-use schema::store_path::{BaseName, HashPart, StorePath};
+use schema::store_path::{BaseName, StorePath};
 use schema::verifiable_map::MapProof;
 use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::Instant;
 
+use self::walk::{Asked, Walk};
 use super::Pool;
 use crate::assemble::report::{attestation_report, file_report};
 use crate::index::{ClaimRecord, LogId, MapNow, PathRecord};
@@ -31,6 +36,8 @@ const PIECE: usize = 64 << 10;
 const WAITING: usize = 4;
 /// For an asker that takes no more bytes.
 const STALLED: Duration = Duration::from_secs(30);
+/// For a whole answer, so that nobody keeps a turn by taking a byte now and then.
+const LONGEST: Duration = Duration::from_secs(300);
 /// Between looks at a map that is about to become the one that was published.
 const NEXT_LOOK: Duration = Duration::from_millis(5);
 const LOOKS: usize = 400;
@@ -52,13 +59,18 @@ impl Pool {
         }
         let size = self.shown(LogId::Attestations).published().size();
         let _ = tokio::time::timeout(self.config.witness_timeout, self.ledger.covers(size)).await;
-        let of_entries = self.paths_of(&request.entries)?;
         let permit = Arc::clone(&self.evidence_turns).acquire_owned().await;
         let permit = permit.map_err(|_| Error::Index("the pool is closing".to_owned()))?;
         let (pieces, receiver) = mpsc::channel(WAITING);
         let pool = Arc::clone(self);
+        let (of_entries, request) = tokio::task::spawn_blocking(move || {
+            pool.paths_of(&request.entries).map(|paths| (paths, request))
+        })
+        .await
+        .map_err(|error| Error::Index(format!("looking up entries stopped: {error}")))??;
+        let (pool, until) = (Arc::clone(self), Instant::now() + LONGEST);
         tokio::task::spawn_blocking(move || {
-            let mut writer = Writer { pieces, piece: Vec::new(), _permit: permit };
+            let mut writer = Writer { pieces, piece: Vec::new(), until, _permit: permit };
             match pool.write_evidence(&request, of_entries, &mut writer) {
                 Err(Stop::Failed(error)) => writer.fail(error),
                 Ok(()) | Err(Stop::Gone) => {}
@@ -78,11 +90,8 @@ impl Pool {
         of_entries: Vec<StorePath>,
         writer: &mut Writer,
     ) -> Result<(), Stop> {
-        let (map, index) = self.map_and_log()?;
-        let attestations = self.shown(LogId::Attestations).published();
-        // Read last, so that every key event is there that came before one of the attestations.
-        let keys = self.shown(LogId::Keys).published();
-        let covered = map.state()?.map_or(0, |state| state.leaf.size);
+        let Moment { map, keys, attestations, index } = self.moment()?;
+        let covered = attestations.size();
         let logs = Logs { pool: self, keys: &keys, attestations: &attestations, index: &index };
         let head = logs.head(&map, request)?;
         writer.write(&EvidenceLine::Head(Box::new(head)))?;
@@ -124,19 +133,49 @@ impl Pool {
         writer.flush()
     }
 
-    /// The map, and the state of the index log whose last leaf names it. A leaf is published before
-    /// the map becomes what it says, a moment later.
-    fn map_and_log(&self) -> Result<(MapNow<'_>, Arc<Published>), Error> {
+    /// A state of the map, and the checkpoints that fit it. A leaf is published before the map becomes
+    /// what it says, and the map passes through states of which there is no checkpoint: a moment later
+    /// there is.
+    fn moment(&self) -> Result<Moment<'_>, Error> {
         for _ in 0..LOOKS {
             let map = self.index.map_now()?;
-            let published = self.shown(LogId::Index).published();
-            if map.state()?.map_or(0, |state| state.number + 1) == published.size() {
-                return Ok((map, published));
+            let (size, leaves) =
+                map.state()?.map_or((0, 0), |state| (state.leaf.size, state.number + 1));
+            let index = self.shown(LogId::Index).published();
+            // The log's own first: its witnesses may have seen it anew.
+            let newest = self.shown(LogId::Attestations).published();
+            let checkpoints = [Some(newest), self.ledger.covered()];
+            let attestations = checkpoints.into_iter().flatten().find(|it| it.size() == size);
+            // Read last, so that every key event is there that came before one of the attestations.
+            let keys = self.shown(LogId::Keys).published();
+            if let Some(attestations) = attestations
+                && index.size() == leaves
+                && self.dated(&keys)? <= size
+            {
+                return Ok(Moment { map, keys, attestations, index });
             }
             std::thread::sleep(NEXT_LOOK);
         }
-        Err(Error::Damaged("the map is not the one that the index log names".to_owned()))
+        Err(Error::Damaged("the map does not come to what the logs say".to_owned()))
     }
+
+    /// How many attestations came before the last event of the keys log.
+    fn dated(&self, keys: &Published) -> Result<u64, Error> {
+        let Some(last) = keys.size().checked_sub(1) else { return Ok(0) };
+        let entries = self.shown(LogId::Keys).entries(last, 1)?;
+        let entry = entries.first().and_then(|bytes| KeyEntry::parse(bytes).ok());
+        let entry =
+            entry.ok_or_else(|| Error::Damaged(format!("key event {last} does not read")))?;
+        Ok(entry.attestations)
+    }
+}
+
+/// A state of the map, and published states that belong to it.
+struct Moment<'i> {
+    map: MapNow<'i>,
+    keys: Arc<Published>,
+    attestations: Arc<Published>,
+    index: Arc<Published>,
 }
 
 /// Published states that belong together.
@@ -157,7 +196,6 @@ impl Logs<'_> {
             None => Vec::new(),
         };
         let (attestations, index) = (log(LogId::Attestations), log(LogId::Index));
-        let covered = leaf.map_or(0, |leaf| leaf.size);
         Ok(EvidenceHead {
             origin: identity.origin().to_owned(),
             public_key: identity.public_key(),
@@ -169,7 +207,6 @@ impl Logs<'_> {
             index_proof: grown(index, known.index, self.index)?,
             leaf: leaf.map(|leaf| leaf.to_bytes().iter().map(|it| format!("{it:02x}")).collect()),
             leaf_proof,
-            leaf_attestations_proof: grown(attestations, covered, self.attestations)?,
         })
     }
 
@@ -230,63 +267,6 @@ fn claim(record: &ClaimRecord, entries: Vec<schema::api::AttestationReport>) -> 
     }
 }
 
-/// What is asked for, or met.
-#[derive(Clone, PartialEq, Eq, Hash)]
-enum Asked {
-    Part(HashPart),
-    Path(StorePath),
-}
-
-impl Asked {
-    fn hash_part(&self) -> HashPart {
-        match self {
-            Self::Part(hash_part) => *hash_part,
-            Self::Path(path) => path.base().hash_part(),
-        }
-    }
-}
-
-/// Paths to tell of, breadth first, each once.
-struct Walk {
-    waiting: VecDeque<Asked>,
-    seen: HashSet<Asked>,
-    closure: bool,
-}
-
-impl Walk {
-    fn of(request: &EvidenceRequest) -> Self {
-        let mut walk =
-            Self { waiting: VecDeque::new(), seen: HashSet::new(), closure: request.closure };
-        request.hash_parts.iter().for_each(|hash_part| walk.visit(Asked::Part(*hash_part)));
-        request.paths.iter().for_each(|path| walk.visit(Asked::Path(path.clone())));
-        walk
-    }
-
-    /// Goes on to what somebody says `path` refers to, which may be itself.
-    fn follow(&mut self, path: &StorePath, references: &[BaseName]) {
-        self.seen.insert(Asked::Path(path.clone()));
-        if !self.closure {
-            return;
-        }
-        for reference in references {
-            let reference = StorePath::new(path.dir().clone(), reference.clone());
-            self.visit(Asked::Path(reference));
-        }
-    }
-
-    fn visit(&mut self, asked: Asked) {
-        // Beyond that the answer ends before they come.
-        let room = self.seen.len() < MAX_EVIDENCE_ASKED + MAX_EVIDENCE_PATHS;
-        if room && self.seen.insert(asked.clone()) {
-            self.waiting.push_back(asked);
-        }
-    }
-
-    fn next(&mut self) -> Option<Asked> {
-        self.waiting.pop_front()
-    }
-}
-
 /// Why an answer ends early.
 enum Stop {
     Failed(Error),
@@ -304,6 +284,7 @@ impl From<Error> for Stop {
 struct Writer {
     pieces: mpsc::Sender<Result<Bytes, Error>>,
     piece: Vec<u8>,
+    until: Instant,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -317,7 +298,8 @@ impl Writer {
 
     fn flush(&mut self) -> Result<(), Stop> {
         let piece = Bytes::from(std::mem::take(&mut self.piece));
-        let sent = tokio::time::timeout(STALLED, self.pieces.send(Ok(piece)));
+        let until = self.until.min(Instant::now() + STALLED);
+        let sent = tokio::time::timeout_at(until, self.pieces.send(Ok(piece)));
         match Handle::current().block_on(sent) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(Stop::Gone),

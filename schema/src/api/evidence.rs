@@ -78,7 +78,7 @@ pub struct EvidenceHead {
     pub public_key: PublicKey,
     /// The checkpoint of the keys log: a signed note, as the other two.
     pub keys: String,
-    /// The checkpoint of the attestations log.
+    /// The checkpoint of the attestations log: of as many entries as the map covers.
     pub attestations: String,
     /// The checkpoint of the index log.
     pub index: String,
@@ -94,8 +94,6 @@ pub struct EvidenceHead {
     pub leaf: Option<String>,
     /// That it is the last of the index log.
     pub leaf_proof: Vec<TreeHash>,
-    /// That the attestations log has grown from what the leaf says of it.
-    pub leaf_attestations_proof: Vec<TreeHash>,
 }
 
 /// Everything that was ever claimed of one full store path, up to what the map covers.

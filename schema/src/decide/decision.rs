@@ -181,6 +181,8 @@ codes! {
         Unchecked = "unchecked",
         /// The key speaks for another principal in another ledger. It is dissent, but no vote.
         KeyOfTwo = "key_of_two",
+        /// Only the pool's own word voids it. It is dissent, but no vote.
+        VoidedByPool = "voided_by_pool",
         /// It was logged after its principal's `not_after`.
         AfterNotAfter = "after_not_after",
         /// The key had not begun, had ended or was voided at that index, or may not speak of such paths.
@@ -199,6 +201,6 @@ codes! {
 impl VoteStanding {
     /// Whether it is the principal's word that the claim is so, be it checked or not.
     pub(super) fn says(self) -> bool {
-        matches!(self, Self::Counted | Self::Unchecked | Self::KeyOfTwo)
+        matches!(self, Self::Counted | Self::Unchecked | Self::KeyOfTwo | Self::VoidedByPool)
     }
 }

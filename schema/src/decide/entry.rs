@@ -53,11 +53,16 @@ impl<'e> Reader<'e> {
     /// How an entry by a key of this principal stands.
     fn standing(&self, at: usize, hearing: &Hearing<'_>, statement: &Statement) -> VoteStanding {
         let (key, logged_at) = (statement.key_id(), statement.logged_at());
-        if !hearing.signers.counts(&key, statement.index(), self.path_name, logged_at) {
+        let (signers, index, name) = (hearing.signers, statement.index(), self.path_name);
+        let voided = signers.voided_by_pool(&key, index, name, logged_at);
+        if !voided && !signers.counts(&key, index, name, logged_at) {
             return VoteStanding::KeyNotValid;
         }
         if self.policy.principals()[at].not_after().is_some_and(|end| logged_at > end) {
             return VoteStanding::AfterNotAfter;
+        }
+        if voided {
+            return VoteStanding::VoidedByPool;
         }
         if self.speaks_for_another(at, &key) {
             return VoteStanding::KeyOfTwo;

@@ -251,6 +251,28 @@ fn keys_count_as_the_ledger_and_the_policy_let_them() {
 }
 
 #[test]
+fn a_pool_cannot_unsay_what_a_signer_said() {
+    let policy = policy("require = \"group:two\"");
+    let (a, b, c) = (key("a-1", 1), key("b-1", 2), key("c-1", 3));
+    let mut ledger = all();
+    ledger.says(&a, &claim("x"));
+    ledger.says(&b, &claim("x"));
+    ledger.says(&c, &claim("y"));
+    assert_eq!(verdict(&policy, &[&ledger]).0, "disagreement");
+    let cut = |from| {
+        let reason = RevokeReason::Compromised { from };
+        KeyEvent::Revoke { key: c.public().id(), reason }
+    };
+    let pool = key("pool", 99);
+    ledger.event(cut(1), &[&pool]);
+    assert_eq!(standings(&policy, &ledger), ["counted", "counted", "voided_by_pool"]);
+    assert_eq!(verdict(&policy, &[&ledger]).0, "disagreement", "it is no vote, and still dissent");
+    ledger.event(cut(0), &[&c]);
+    assert_eq!(standings(&policy, &ledger)[2], "key_not_valid", "its own word unsays it");
+    assert_eq!(verdict(&policy, &[&ledger]).0, "attested");
+}
+
+#[test]
 fn who_says_two_things_says_nothing_but_no() {
     let mut ledger = all();
     for (name, seed, nar) in [("a-1", 1, "x"), ("a-1", 1, "y"), ("b-1", 2, "x"), ("c-1", 3, "x")] {

@@ -20,9 +20,9 @@ pub enum Unheard {
     /// No answer.
     #[error("it cannot be reached: {0}")]
     Unreachable(String),
-    /// An answer that there will be none.
-    #[error("it refuses: {0}")]
-    Refused(String),
+    /// Whoever asks could not do what asking takes.
+    #[error("nobody heard it, as this host failed: {0}")]
+    Failed(String),
     /// What it shows does not verify.
     #[error("what it shows does not verify: {0}")]
     Invalid(String),
@@ -64,7 +64,7 @@ impl Unheard {
             Self::NotAsked => "not_asked",
             Self::NotListed => "not_listed",
             Self::Unreachable(_) => "unreachable",
-            Self::Refused(_) => "refused",
+            Self::Failed(_) => "failed",
             Self::Invalid(_) => "invalid",
             Self::NotCovered => "not_covered",
             Self::Unwitnessed { .. } => "unwitnessed",

@@ -204,6 +204,18 @@ impl Known {
         Ok(())
     }
 
+    /// That no event says that it comes after attestations that are not there: until they are, a key
+    /// that was retired would go on counting.
+    pub(super) fn check_dates(&self) -> Result<(), Caught> {
+        let (dated, size) = (self.signers.attestations(), self.attestations.size());
+        if dated <= size {
+            return Ok(());
+        }
+        Err(Caught::KeyEvent(format!(
+            "it comes after {dated} attestations, of which {size} are shown"
+        )))
+    }
+
     /// That the entries of the keys log are those of its checkpoint.
     pub(super) fn check_keys(&self) -> Result<(), Caught> {
         let (has, signed) = (self.keys_edge.size(), self.keys.size());

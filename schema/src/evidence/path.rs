@@ -45,6 +45,9 @@ impl ShownPath {
         if let Some(other) = claims.iter().find(|it| *it.claim.path() != path) {
             return Err(Caught::Claim(format!("{} beside {path}", other.claim.path())));
         }
+        if let Some(it) = shown.claims.iter().find(|it| it.entries.is_empty()) {
+            return Err(Caught::Claim(format!("{:?} is attested by nobody", it.text)));
+        }
         let mut entries = Vec::new();
         for (number, (shown, it)) in shown.claims.iter().zip(&claims).enumerate() {
             let id = it.claim.id();

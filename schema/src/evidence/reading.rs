@@ -1,5 +1,7 @@
 //! Reading an answer line by line.
 
+use std::sync::Arc;
+
 use super::known::{LogKeys, open};
 use super::path::ShownPath;
 use super::{Caught, Known, Tree, Witnessing};
@@ -20,7 +22,7 @@ pub struct Reading {
     as_of: u64,
     map: MapHash,
     covered: u64,
-    shown: Vec<ShownPath>,
+    shown: Vec<Arc<ShownPath>>,
     absent: Vec<StorePath>,
     leaves: Vec<(u64, TreeHash)>,
 }
@@ -38,7 +40,7 @@ pub struct Proved {
     /// How many attestations the lists cover.
     pub covered: u64,
     /// What is said of each path.
-    pub shown: Vec<ShownPath>,
+    pub shown: Vec<Arc<ShownPath>>,
     /// Paths of which nothing is said.
     pub absent: Vec<StorePath>,
 }
@@ -69,12 +71,13 @@ impl Known {
         grown(logs.attestations(), &self.attestations, &attestations, &head.attestations_proof)?;
         grown(logs.index(), &self.index, &index, &head.index_proof)?;
         let leaf = index_leaf(head, &index)?;
-        check_covered(&leaf, &attestations, head)?;
+        check_covered(&leaf, &attestations)?;
         let mut known = self.clone();
         known.add_keys(head.key_entries.iter().map(|entry| entry.as_bytes()))?;
         (known.keys, known.attestations) = (Tree::of(keys), Tree::of(attestations));
         known.index = Tree::of(index);
         known.check_keys()?;
+        known.check_dates()?;
         let key_entries = head.key_entries.iter().map(|it| it.clone().into_bytes()).collect();
         let (map, covered) = (leaf.map, leaf.size);
         let (shown, absent, leaves) = Default::default();
@@ -89,18 +92,20 @@ impl Reading {
         &self.known
     }
 
-    /// Takes what is shown of one path.
+    /// Takes what is shown of one path. Nothing of it is known to be in the ledger yet: it is handed
+    /// out only so that its signatures can be checked while the rest is read.
     ///
     /// # Errors
     /// Anything but all that the map lists of it.
-    pub fn path(&mut self, shown: &EvidencePath) -> Result<(), Caught> {
+    pub fn path(&mut self, shown: &EvidencePath) -> Result<Arc<ShownPath>, Caught> {
         self.check_room()?;
         let path = ShownPath::parse(shown)?;
         path.check_list(shown, &self.map, self.covered)?;
         let leaves = path.entries().map(|(index, entry, _)| (index, leaf_hash(&entry.to_bytes())));
         self.leaves.extend(leaves);
-        self.shown.push(path);
-        Ok(())
+        let path = Arc::new(path);
+        self.shown.push(Arc::clone(&path));
+        Ok(path)
     }
 
     /// Takes that nothing is said of a path.
@@ -227,18 +232,18 @@ fn index_leaf(head: &EvidenceHead, index: &SignedCheckpoint) -> Result<IndexLeaf
     Ok(leaf)
 }
 
-fn check_covered(
-    leaf: &IndexLeaf,
-    attestations: &SignedCheckpoint,
-    head: &EvidenceHead,
-) -> Result<(), Caught> {
-    let proof = ConsistencyProof::from_hashes(head.leaf_attestations_proof.clone());
-    proof
-        .and_then(|proof| {
-            let (new, root) = (attestations.size(), attestations.root());
-            proof.verify(leaf.size, new, &leaf.attestations, root)
-        })
-        .map_err(|error| Caught::IndexRoot(format!("its leaf is of other attestations: {error}")))
+/// That the map covers all of the attestations log that is shown: what it does not cover could be held
+/// back for as long as the pool likes, under checkpoints that are always new.
+fn check_covered(leaf: &IndexLeaf, attestations: &SignedCheckpoint) -> Result<(), Caught> {
+    let (covered, size) = (leaf.size, attestations.size());
+    if covered != size {
+        let why = format!("its leaf covers {covered} attestations, of the {size} shown");
+        return Err(Caught::IndexRoot(why));
+    }
+    if leaf.attestations != *attestations.root() {
+        return Err(Caught::IndexRoot("its leaf is of other attestations".to_owned()));
+    }
+    Ok(())
 }
 
 fn from_hex(text: &str) -> Option<[u8; INDEX_LEAF_LEN]> {

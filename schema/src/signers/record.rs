@@ -19,6 +19,8 @@ pub struct Signer {
     pub enrolled_at: u64,
     /// Whether it may add to the log, and if not, since when and why.
     pub standing: Standing,
+    /// The lowest cut that the key itself, or its root, asked for. Other cuts are the pool's word alone.
+    pub own_cut: Option<u64>,
     /// For a machine's key: in whose name it speaks, and of what.
     pub delegation: Option<Delegation>,
 }
@@ -34,6 +36,25 @@ impl Signer {
                 Err(SignerError::KeyRevoked(name()))
             }
         }
+    }
+
+    /// Revoked at index `at`: by its own word or its root's, or by the pool's alone.
+    pub(super) fn end(&mut self, reason: RevokeReason, at: u64, own: bool) {
+        self.standing.end(reason, at);
+        if let RevokeReason::Compromised { from } = reason
+            && own
+        {
+            self.own_cut = Some(self.own_cut.map_or(from, |before| before.min(from)));
+        }
+    }
+
+    /// Whether the entry at `index`, logged at `logged_at` and about a path of this name, is one that
+    /// the key had begun to be able to make, and within what its root lets it say.
+    pub(super) fn may_have_said(&self, index: u64, path_name: &str, logged_at: u64) -> bool {
+        let in_scope = |delegation: &Delegation| {
+            logged_at <= delegation.not_after && delegation.names.matches(path_name)
+        };
+        index >= self.since && self.delegation.as_ref().is_none_or(in_scope)
     }
 }
 
@@ -75,7 +96,7 @@ impl Standing {
     }
 
     /// Revoked at index `at`, unless what is so already goes as far.
-    pub(super) fn end(&mut self, reason: RevokeReason, at: u64) {
+    fn end(&mut self, reason: RevokeReason, at: u64) {
         *self = match (reason, *self) {
             (RevokeReason::Retired, Self::Active) => Self::Retired { at },
             (RevokeReason::Retired, ended) => ended,

@@ -83,7 +83,7 @@ impl Ledger {
     pub fn sizes(&self) -> LogSizes {
         LogSizes {
             keys: self.keys.len() as u64,
-            attestations: self.words.len() as u64,
+            attestations: self.leaves.last().map_or(0, |leaf| leaf.size),
             index: self.leaves.len() as u64,
         }
     }

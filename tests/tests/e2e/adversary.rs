@@ -167,6 +167,12 @@ impl Asker {
         rows.unwrap().collect::<Result<_, _>>().unwrap()
     }
 
+    /// How often pools were caught at something.
+    fn times_caught(&self) -> i64 {
+        let database = Connection::open(self.state().join("judge.sqlite")).unwrap();
+        database.query_row("SELECT sum(times) FROM caught", [], |row| row.get(0)).unwrap()
+    }
+
     /// That what was known of the other pool is kept.
     fn has_known(&self, code: &str) {
         let caught = self.caught();

@@ -51,7 +51,7 @@ impl Heard {
         let mut unknown = BTreeSet::new();
         for line in lines {
             match line {
-                EvidenceLine::Path(path) => reading.path(&path)?,
+                EvidenceLine::Path(path) => drop(reading.path(&path)?),
                 EvidenceLine::Absent(absent) => reading.absent(&absent)?,
                 EvidenceLine::Unknown(part) => drop(unknown.insert(part)),
                 EvidenceLine::Head(_) => return Err(malformed("two heads")),

@@ -114,7 +114,7 @@ impl<'l> Answer<'l> {
     }
 
     fn head(&self, known: &LogSizes) -> EvidenceHead {
-        let Self { ledger, sizes, words, covered, .. } = self;
+        let Self { ledger, sizes, words, .. } = self;
         let keys = Leaves(ledger.keys.iter().map(|entry| leaf_hash(entry)).collect());
         let leaves = &ledger.leaves[..sizes.index as usize];
         let index = Leaves::of_index(leaves);
@@ -135,7 +135,6 @@ impl<'l> Answer<'l> {
             index_proof: index.grown(known.index, sizes.index),
             leaf: leaves.last().map(|leaf| hex(&leaf.to_bytes())),
             leaf_proof: leaf_proof.unwrap_or_default(),
-            leaf_attestations_proof: words.grown(*covered, sizes.attestations),
         }
     }
 

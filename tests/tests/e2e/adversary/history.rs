@@ -38,7 +38,7 @@ async fn what_was_shown_is_not_taken_back() {
     ask(&seen).refuses("an old checkpoint", "rollback");
     scene.double.is_honest();
     ask(&seen).allows();
-    assert_eq!(seen.caught().len(), 3);
+    assert_eq!(seen.times_caught(), 3);
 }
 
 /// Two copies of a pool, which grow differently under one key.

@@ -57,6 +57,7 @@ fn every_later_answer_follows_and_no_earlier_one_does() {
         let mut before = Vec::new();
         for _ in 0..12 {
             (0..random.within(0..20)).for_each(|_| step(&mut ledger, &mut random));
+            ledger.index();
             let request = request(&mut random, known.sizes());
             let lines = ledger.answer(&request);
             let read = |known, request| {

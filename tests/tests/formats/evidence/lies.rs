@@ -114,7 +114,7 @@ fn about_entries(scene: &Scene) -> Vec<Told> {
             "withheld",
             changed(scene, |lines| {
                 let entries = &mut agreed(lines).entries;
-                let index = scene.ledger.sizes().attestations - 1;
+                let index = scene.ledger.sizes().attestations;
                 entries.push(AttestationReport { index, ..entries[0].clone() });
             }),
         ),
@@ -241,7 +241,22 @@ fn about_maps(scene: &Scene) -> Vec<Told> {
                 let mut before = before();
                 shown.leaf = head(&mut before).leaf.clone();
                 shown.leaf_proof = scene.ledger.leaf_proof(sizes.index - 2);
-                shown.leaf_attestations_proof = head(&mut before).leaf_attestations_proof.clone();
+            }),
+        ),
+        (
+            "attestations beyond the map",
+            "index_root",
+            scene.ledger.answer_as_of(
+                &scene.request,
+                LogSizes { attestations: sizes.attestations + 1, ..sizes },
+            ),
+        ),
+        (
+            "an event that comes after attestations yet to come",
+            "key_event",
+            grown(scene, |ledger| {
+                ledger.attest(&bob(), &claim("later", 0, &[]));
+                ledger.enrol(&key("eve-1", 6).public());
             }),
         ),
         ("no map", "index_root", changed(scene, |lines| head(lines).leaf = None)),
@@ -358,7 +373,7 @@ fn the_honest_answer_is_believed() {
     let scene = Scene::new();
     let heard = scene.read(scene.honest()).unwrap();
     assert_eq!(heard.known.sizes(), scene.ledger.sizes());
-    assert_eq!((heard.as_of, heard.covered), (NOW - 1, scene.ledger.sizes().attestations - 1));
+    assert_eq!((heard.as_of, heard.covered), (NOW - 1, scene.ledger.sizes().attestations));
     assert_eq!(heard.paths.len(), 3);
     assert!(heard.absent.contains(&path("gone", "gone")));
     let decide = |watch, path| heard.decide(&policy(watch), path, NOW).outcome().clone();
