@@ -2,6 +2,7 @@
 //! allowed, and each is called by its name.
 
 mod history;
+mod lasting;
 mod nars;
 mod shown;
 mod together;
