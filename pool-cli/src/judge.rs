@@ -23,6 +23,7 @@ use schema::attestation::Entry;
 use schema::claim::Claim;
 use schema::content_address::ContentAddress;
 use schema::decide::{Closure, Decision, Outcome, Unheard};
+use schema::hash::KeyId;
 use schema::key::KeyName;
 use schema::policy::Policy;
 use schema::signature::Signature;
@@ -218,6 +219,15 @@ impl Judge {
             attested.append(&mut ledger.seen().memory.attested(&some.iter().copied().collect()));
         }
         Ok(attested)
+    }
+
+    /// Whether the first pool's keys log, as it was heard, has a delegation by `root` to this key.
+    pub(crate) fn is_delegate(&self, key: &KeyId, root: &KeyId) -> bool {
+        self.ledgers.first().is_some_and(|ledger| {
+            let seen = ledger.seen();
+            let signer = seen.known.as_ref().and_then(|known| known.signers().by_id(key));
+            signer.and_then(|it| it.delegation.as_ref()).is_some_and(|it| it.root == *root)
+        })
     }
 
     /// Decides of paths and all that they refer to.

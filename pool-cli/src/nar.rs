@@ -4,11 +4,8 @@ pub(crate) mod diff;
 mod unpack;
 mod walk;
 
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Write};
 
-use anyhow::{Context, Result};
-use nix_archive::nar::CaseHack;
 use schema::claim::Claim;
 use schema::hash::NarHash;
 use sha2::{Digest, Sha256};
@@ -105,9 +102,4 @@ pub(crate) fn mismatch(claim: &Claim, (hash, size): (NarHash, u64)) -> Failure {
          `nix-store --repair-path {0}` mends it",
         claim.path()
     ))
-}
-
-/// Makes the files that a NAR holds, at `to`, which must not be there.
-pub(crate) fn restore(nar: &mut impl Read, to: &Path) -> Result<()> {
-    nix_archive::nar::restore_reader(nar, to, CaseHack::native()).context("it does not unpack")
 }

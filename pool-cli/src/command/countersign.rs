@@ -48,7 +48,7 @@ pub(super) async fn run(
     let key = key_file::secret(&countersign.key)?;
     let access = Access::find(global)?;
     let remote = Remote::new(&access, Patience::Some, output)?;
-    let builders = builders(&countersign.from, &key, &remote).await?;
+    let (builders, machines) = builders(&countersign.from, &key, &remote).await?;
     let policy = match &countersign.policy {
         Some(file) => judge::read_policy(file)?,
         None => any_of(&builders, &key, &remote.info().await?.store_dir)?,
@@ -58,7 +58,7 @@ pub(super) async fn run(
     let asked = Remote::new(&access, Patience::Some, output)?;
     let judge = Judge::open(policy, vec![asked], &dir)?;
     let mut progress = Progress::open(&dir, &key.public(), remote.server())?;
-    let master = Master { key, builders, remote, judge };
+    let master = Master { key, builders, machines, remote, judge };
     if !countersign.follow {
         let report = master.round(&mut progress).await?;
         output.result(&report, || text(&report, &master.key));
@@ -79,6 +79,8 @@ pub(super) async fn run(
 struct Master {
     key: SecretKey,
     builders: Vec<PublicKey>,
+    /// Those of them who are builders because the key has delegated to them.
+    machines: Vec<KeyId>,
     remote: Remote<'static>,
     judge: Arc<Judge>,
 }
@@ -122,6 +124,13 @@ impl Master {
         let attested =
             attested.map_err(|unheard| Failure::could_not_tell(format!("{server}: {unheard}")))?;
         let mut claims = BTreeMap::new();
+        let root = self.key.public().id();
+        // What told who the machines are was not held against what was seen before; this was.
+        let mut asked = self.machines.iter().filter(|_| !entries.is_empty());
+        if let Some(machine) = asked.find(|it| !self.judge.is_delegate(it, &root)) {
+            let message = format!("{server} now shows no delegation to the key {machine}");
+            return Err(Failure::could_not_tell(message).into());
+        }
         let signed_by = |entry: &Entry, claim: &Claim, id: &KeyId| {
             let builder = self.builders.iter().find(|builder| builder.id() == *id);
             let bytes = claim.signed_bytes();
@@ -152,8 +161,12 @@ impl Master {
     }
 }
 
-/// The keys whose claims are signed.
-async fn builders(from: &[String], key: &SecretKey, remote: &Remote<'_>) -> Result<Vec<PublicKey>> {
+/// The keys whose claims are signed, and which of them are so by delegation.
+async fn builders(
+    from: &[String],
+    key: &SecretKey,
+    remote: &Remote<'_>,
+) -> Result<(Vec<PublicKey>, Vec<KeyId>)> {
     // The delegations in the keys log are signed by the key itself: the pool cannot make them up.
     let signers = judge::signers_of(remote).await?;
     let ours: Vec<&PublicKey> = signers
@@ -167,19 +180,23 @@ async fn builders(from: &[String], key: &SecretKey, remote: &Remote<'_>) -> Resu
             let hint = "`pool signer delegate` does; --from names any other builder";
             return Err(Failure::no(message).hint(hint).into());
         }
-        return Ok(ours.into_iter().cloned().collect());
+        let machines = ours.iter().map(|machine| machine.id()).collect();
+        return Ok((ours.into_iter().cloned().collect(), machines));
     }
-    let find = |text: &String| {
+    let mut machines = Vec::new();
+    let mut find = |text: &String| {
         if let Ok(key) = text.parse::<PublicKey>() {
             return Ok(key);
         }
         let named = ours.iter().find(|key| key.name().as_str() == text);
+        machines.extend(named.map(|machine| machine.id()));
         named.map(|key| (*key).clone()).ok_or_else(|| {
             let message = format!("{text} is no machine that {} delegated to", key.name());
             Failure::no(message).hint("name any other builder by its public key").into()
         })
     };
-    from.iter().map(find).collect()
+    let builders = from.iter().map(&mut find).collect::<Result<_>>()?;
+    Ok((builders, machines))
 }
 
 /// What any of the builders says is allowed, with what it refers to; of that, what was signed before

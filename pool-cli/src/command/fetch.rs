@@ -95,7 +95,8 @@ async fn unpack(allowed: &[Arc<Allowed>], sources: &Sources, to: &Path) -> Resul
     // Beside it, so that what is there under its name is there whole.
     let staging = tempfile::tempdir_in(parent)?;
     let whole = staging.path().join("whole");
-    nar::restore(&mut BufReader::new(file.reopen()?), &whole)
+    let claim = &first.claim;
+    nar::unpack(BufReader::new(file.reopen()?), claim.nar_hash(), claim.nar_size(), &whole)
         .with_context(|| format!("unpacking {}", first.claim.path()))?;
     fs::rename(&whole, to).with_context(|| format!("making {}", to.display()))
 }

@@ -5,8 +5,8 @@ use thiserror::Error;
 use crate::hash::{ClaimId, KeyId};
 use crate::store_path::StorePath;
 
-/// Why an answer is not believed, all of it. Some of these a damaged connection can cause; the others
-/// only the pool itself: see [`is_proof`](Self::is_proof).
+/// Why an answer is not believed, all of it. Some of these a damaged connection can cause, and others
+/// only the pool itself.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Caught {
     /// A line that does not read, stands in the wrong place, or is missing.
@@ -116,12 +116,5 @@ impl Caught {
             Self::Claim(_) => "claim",
             Self::Forged { .. } => "forged",
         }
-    }
-
-    /// Whether two checkpoints that the log has signed contradict each other: whoever has its key has
-    /// made both, and no accident did.
-    #[must_use]
-    pub const fn is_proof(&self) -> bool {
-        matches!(self, Self::Fork { .. })
     }
 }
