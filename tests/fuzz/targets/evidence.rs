@@ -45,7 +45,7 @@ fn read(known: &Known, answer: &[u8]) -> Option<Proved> {
     let mut reading = known.read(&head, Witnessing::default(), 0).ok()?;
     for line in lines {
         match line {
-            EvidenceLine::Path(path) => reading.path(&path).ok()?,
+            EvidenceLine::Path(path) => drop(reading.path(&path).ok()?),
             EvidenceLine::Absent(absent) => reading.absent(&absent).ok()?,
             EvidenceLine::Unknown(_) => {}
             EvidenceLine::Head(_) => return None,
