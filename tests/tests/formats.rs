@@ -14,6 +14,7 @@ mod formats {
     mod enrolment;
     mod entry;
     mod evidence;
+    mod guix_signature;
     mod hash;
     mod key;
     mod key_event;

@@ -22,8 +22,11 @@ const fn schema(crate_name: &'static str, modules: &'static [&'static str]) -> H
     Home { package: "schema", crate_name, modules }
 }
 
-pub(super) const HOMES: [Home; 52] = [
+pub(super) const HOMES: [Home; 55] = [
+    schema("crypto_bigint", &["guix::ecdsa"]),
+    schema("curve25519_dalek", &["guix::ecdsa"]),
     schema("ed25519_dalek", &["key"]),
+    schema("hmac", &["guix::ecdsa"]),
     schema("toml", &["policy"]),
     schema("utoipa", &["api", "compression", "key_event", "tlog", "verifiable_map", "wire_text"]),
     // The door takes a router, and no more.
