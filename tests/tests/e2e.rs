@@ -9,6 +9,7 @@ mod e2e {
     mod ledger;
     mod memory;
     mod one_vote;
+    mod policy_commands;
     mod proxy;
     mod published;
     mod side_documents;
