@@ -249,6 +249,15 @@ fn parse_hex(text: &str) -> Result<[u8; 32], HashError> {
     Ok(out)
 }
 
+/// The bytes that pairs of hex digits spell, in either case.
+pub(crate) fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
+    if !text.len().is_multiple_of(2) {
+        return None;
+    }
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
+    text.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+}
+
 fn hex_value(digit: u8) -> Result<u8, HashError> {
     match digit {
         b'0'..=b'9' => Ok(digit - b'0'),

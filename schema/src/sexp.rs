@@ -8,6 +8,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
+use crate::hash::from_hex;
+
 /// The longest expression that is read, in bytes.
 pub const MAX_SEXP_LEN: usize = 16 << 10;
 /// The most lists around an atom.
@@ -295,14 +297,6 @@ impl Reader<'_> {
         self.at += 1;
         Ok(byte)
     }
-}
-
-fn from_hex(text: &[u8]) -> Option<Vec<u8>> {
-    if !text.len().is_multiple_of(2) {
-        return None;
-    }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|it| u8::try_from(it).ok());
-    text.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use schema::api::{AttestItem, AttestRequest};
+use schema::claim::Claim;
 use schema::key::SecretKey;
 use serde_json::json;
 
@@ -58,13 +59,22 @@ pub(super) async fn run(attest: Attest, global: &Global, output: &Output) -> Res
 /// What `key` says of each path of `closure`.
 pub(super) fn sign(key: &SecretKey, closure: &[PathInfo]) -> AttestRequest {
     let item = |info: &PathInfo| AttestItem {
-        store_path: info.claim.path().clone(),
-        nar_hash: info.claim.nar_hash(),
-        nar_size: info.claim.nar_size(),
-        references: info.claim.references().to_vec(),
         deriver: info.deriver.clone(),
         ca: info.ca.clone(),
-        signature: key.sign(info.claim.signed_bytes().as_bytes()),
+        ..item(key, &info.claim)
     };
     AttestRequest { attestations: closure.iter().map(item).collect() }
+}
+
+/// A claim, signed with `key`, and nothing beside it.
+pub(super) fn item(key: &SecretKey, claim: &Claim) -> AttestItem {
+    AttestItem {
+        store_path: claim.path().clone(),
+        nar_hash: claim.nar_hash(),
+        nar_size: claim.nar_size(),
+        references: claim.references().to_vec(),
+        deriver: None,
+        ca: None,
+        signature: key.sign(claim.signed_bytes().as_bytes()),
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
-use schema::api::{AttestItem, AttestRequest};
+use schema::api::AttestRequest;
 use schema::attestation::Entry;
 use schema::claim::Claim;
 use schema::hash::{ClaimId, KeyId, NarHash};
@@ -18,6 +18,7 @@ use schema::store_path::StoreDir;
 use serde::Serialize;
 
 use self::progress::Progress;
+use super::attest;
 use crate::cli::{Countersign, Global};
 use crate::credentials::Access;
 use crate::exit::{Exit, Failure};
@@ -99,7 +100,7 @@ impl Master {
             let reached = judged.closure.of(claim.path());
             let allowed = reached.and_then(|reached| reached.outcome.claim());
             if allowed.is_some_and(|allowed| *allowed == claim) {
-                items.push(self.sign(&claim));
+                items.push(attest::item(&self.key, &claim));
             } else {
                 refused.insert(index);
             }
@@ -146,18 +147,6 @@ impl Master {
             claims.entry(claim.id()).or_insert_with(|| (*index, Arc::clone(claim)));
         }
         Ok(claims)
-    }
-
-    fn sign(&self, claim: &Claim) -> AttestItem {
-        AttestItem {
-            store_path: claim.path().clone(),
-            nar_hash: claim.nar_hash(),
-            nar_size: claim.nar_size(),
-            references: claim.references().to_vec(),
-            deriver: None,
-            ca: None,
-            signature: self.key.sign(claim.signed_bytes().as_bytes()),
-        }
     }
 }
 

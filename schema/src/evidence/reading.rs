@@ -6,13 +6,13 @@ use super::known::{LogKeys, open};
 use super::path::ShownPath;
 use super::{Caught, Known, Tree, Witnessing};
 use crate::api::{EvidenceAbsent, EvidenceEnd, EvidenceHead, EvidencePath, MAX_EVIDENCE_PATHS};
-use crate::hash::{MapHash, MapKey, TreeHash};
+use crate::hash::{MapHash, MapKey, TreeHash, from_hex};
 use crate::store_path::StorePath;
 use crate::tlog::checkpoint::SignedCheckpoint;
 use crate::tlog::merkle::{EMPTY_ROOT, leaf_hash};
 use crate::tlog::note::VerifierKey;
 use crate::tlog::proof::{ConsistencyProof, InclusionProof};
-use crate::verifiable_map::{INDEX_LEAF_LEN, IndexLeaf, ListChain};
+use crate::verifiable_map::{IndexLeaf, ListChain};
 
 /// An answer whose head is in order, and whose end has not come.
 #[derive(Debug)]
@@ -222,8 +222,8 @@ fn index_leaf(head: &EvidenceHead, index: &SignedCheckpoint) -> Result<IndexLeaf
         }
         _ => return Err(wrong("its last leaf is not shown".to_owned())),
     };
-    let bytes = from_hex(leaf)
-        .ok_or_else(|| wrong(format!("its leaf is not {INDEX_LEAF_LEN} bytes in hex")))?;
+    let bytes =
+        from_hex(leaf.as_bytes()).ok_or_else(|| wrong("its leaf is not in hex".to_owned()))?;
     let leaf = IndexLeaf::parse(&bytes).map_err(|error| wrong(error.to_string()))?;
     let proof = InclusionProof::from_hashes(head.leaf_proof.clone());
     proof
@@ -244,17 +244,4 @@ fn check_covered(leaf: &IndexLeaf, attestations: &SignedCheckpoint) -> Result<()
         return Err(Caught::IndexRoot("its leaf is of other attestations".to_owned()));
     }
     Ok(())
-}
-
-fn from_hex(text: &str) -> Option<[u8; INDEX_LEAF_LEN]> {
-    let digits = text.as_bytes();
-    if digits.len() != 2 * INDEX_LEAF_LEN {
-        return None;
-    }
-    let mut out = [0; INDEX_LEAF_LEN];
-    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
-        let digit = |at: usize| char::from(pair[at]).to_digit(16);
-        *byte = u8::try_from(digit(0)? << 4 | digit(1)?).ok()?;
-    }
-    Some(out)
 }

@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
 use super::ecdsa::{EcdsaKey, EcdsaKeyError, EcdsaSecret, EcdsaSignature};
-use crate::sexp::{MAX_SEXP_LEN, Sexp, SexpError};
+use crate::sexp::{Sexp, SexpError};
 
 /// Why a text is no signature by a key that counts.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -164,6 +164,3 @@ pub fn print_key(key: &EcdsaKey) -> Sexp {
     let q = Sexp::tag("q", [Sexp::Atom(key.as_bytes().to_vec())]);
     Sexp::tag("public-key", [Sexp::tag("ecc", [curve, q])])
 }
-
-/// Longer than any line with a signature, in bytes: two base-64 digits stand for a byte at most.
-pub const MAX_SIGNATURE_LINE: usize = 2 * MAX_SEXP_LEN;

@@ -7,6 +7,7 @@ use schema::claim::Claim;
 use schema::hash::NarHash;
 use schema::key_event::RevokeReason;
 use schema::tlog::cosignature::Cosigner;
+use tempfile::TempDir;
 use tests::client::Client;
 use tests::double::{Double, Ledger, Lie};
 use tests::nar::{file, key, path};
@@ -41,24 +42,39 @@ async fn what_was_shown_is_not_taken_back() {
     assert_eq!(seen.times_caught(), 3);
 }
 
-/// Two copies of a pool, which grow differently under one key.
+/// Two copies of a pool under one key, and somebody in front of ours.
+struct Twins {
+    ours: Server,
+    theirs: Server,
+    double: Double,
+    _data: [TempDir; 2],
+}
+
+impl Twins {
+    async fn new() -> Self {
+        let Scene { server, double, _data: data } = Scene::new().await;
+        drop(double);
+        server.stop();
+        let twin = tempfile::tempdir().unwrap();
+        copy_dir(data.path(), twin.path());
+        let (ours, theirs) = (Server::start(data.path(), &[]), Server::start(twin.path(), &[]));
+        let double = Double::before(&ours);
+        Self { ours, theirs, double, _data: [data, twin] }
+    }
+}
+
+/// Copies that grow differently.
 #[tokio::test]
 async fn a_fork_is_refused_for_good() {
-    let Scene { server, double, _data: data } = Scene::new().await;
-    drop(double);
-    server.stop();
-    let twin = tempfile::tempdir().unwrap();
-    copy_dir(data.path(), twin.path());
-    let (ours, theirs) = (Server::start(data.path(), &[]), Server::start(twin.path(), &[]));
-    let double = Double::before(&ours);
+    let Twins { ours, theirs, double, _data: _ } = &Twins::new().await;
     let seen = Asker::new(policy(1, ""));
-    let ask = || seen.asks(&ours, &[&double.url()], &app());
+    let ask = || seen.asks(ours, &[&double.url()], &app());
     let grow = async |server: &Server, name: &str| {
         let admin = Client::admin(server);
         admin.vouch(&bob(), &path(name, "grown-1.0"), &file(b"grown"), &[]).await;
     };
-    grow(&ours, "ours").await;
-    grow(&theirs, "theirs").await;
+    grow(ours, "ours").await;
+    grow(theirs, "theirs").await;
     ask().allows();
     double.tells(Lie::IsAnother(theirs.url("")));
     // As long as ours, and then longer.
@@ -70,34 +86,28 @@ async fn a_fork_is_refused_for_good() {
         double.is_honest();
         ask().allows();
         double.tells(Lie::IsAnother(theirs.url("")));
-        grow(&theirs, &format!("theirs{number}")).await;
+        grow(theirs, &format!("theirs{number}")).await;
     }
     // Whoever saw the other one first will not have ours.
     let other = Asker::new(policy(1, ""));
-    other.asks(&ours, &[&double.url()], &app()).allows();
+    other.asks(ours, &[&double.url()], &app()).allows();
     double.is_honest();
-    other.asks(&ours, &[&double.url()], &app()).refuses("the shorter history", "rollback");
+    other.asks(ours, &[&double.url()], &app()).refuses("the shorter history", "rollback");
 }
 
 /// The entries of the keys log are kept apart from those of the attestations.
 #[tokio::test]
 async fn a_fork_of_the_keys_is_noticed() {
-    let Scene { server, double, _data: data } = Scene::new().await;
-    drop(double);
-    server.stop();
-    let twin = tempfile::tempdir().unwrap();
-    copy_dir(data.path(), twin.path());
-    let (ours, theirs) = (Server::start(data.path(), &[]), Server::start(twin.path(), &[]));
-    let double = Double::before(&ours);
+    let Twins { ours, theirs, double, _data: _ } = &Twins::new().await;
     let seen = Asker::new(policy(1, ""));
-    let ask = || seen.asks(&ours, &[&double.url()], &app());
-    revoke(&ours, &bob(), RevokeReason::Retired).await;
-    Client::admin(&theirs).enrol(&key("eve-1", 6).public()).await;
+    let ask = || seen.asks(ours, &[&double.url()], &app());
+    revoke(ours, &bob(), RevokeReason::Retired).await;
+    Client::admin(theirs).enrol(&key("eve-1", 6).public()).await;
     ask().allows();
     double.tells(Lie::IsAnother(theirs.url("")));
     ask().refuses("other keys, as many", "fork");
     seen.has_both("fork");
-    Client::admin(&theirs).enrol(&key("mallory-1", 7).public()).await;
+    Client::admin(theirs).enrol(&key("mallory-1", 7).public()).await;
     ask().refuses("other keys", "keys_withheld");
     double.is_honest();
     ask().allows();
