@@ -45,8 +45,8 @@ pub(super) async fn run(fetch: Fetch, global: &Global, output: &'static Output) 
     } else {
         unpack(&allowed, &sources, &fetch.to).await?;
     }
-    let total: u64 = allowed.iter().map(|it| it.claim.nar_size()).sum();
     let fetched = if fetch.cache { allowed.len() } else { 1 };
+    let total: u64 = allowed.iter().take(fetched).map(|it| it.claim.nar_size()).sum();
     let value = json!({ "paths": fetched, "nar_bytes": total, "to": fetch.to });
     output.result(&value, || {
         let (paths, to) = (plural(fetched, "path"), fetch.to.display());
