@@ -47,7 +47,7 @@ pub(crate) fn generate(name: KeyName, path: &Path) -> Result<PublicKey> {
         .mode(0o600)
         .open(path)
         .map_err(|error| cannot_create(path, &error))?;
-    file.write_all(key.to_line().as_bytes())
+    file.write_all(key.to_text().as_bytes())
         .and_then(|()| file.sync_all())
         .with_context(|| format!("writing {}", path.display()))?;
     Ok(key.public())

@@ -113,6 +113,7 @@ impl AttestationRecord {
     #[must_use]
     pub fn entry(&self, claim: &Claim) -> Entry {
         Entry {
+            dialect: schema::claim::Dialect::Nix,
             logged_at: self.logged_at,
             subject: claim.nar_hash(),
             path_key: claim.path().key(),

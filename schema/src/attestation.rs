@@ -2,18 +2,25 @@
 
 use thiserror::Error;
 
-use crate::claim::Claim;
+use crate::claim::{Claim, Dialect};
 use crate::hash::{ClaimId, KeyId, NarHash, PathKey};
 use crate::key::{KeyName, PublicKey};
 use crate::signature::{NamedSignature, Signature};
 
-/// The size of an entry with an Ed25519 signature, in bytes.
+/// The size of an entry, in bytes.
 pub const ENTRY_LEN: usize = 210;
 
 const MAGIC: [u8; 4] = *b"NPA1";
-const KIND_NIX_NARINFO: u8 = 1;
-const ALG_ED25519: u8 = 1;
+/// Ed25519 has two halves of 32 bytes, and so has ECDSA over Ed25519: r and s, big-endian.
 const SIGNATURE_LEN: u16 = 64;
+
+/// The numbers of the kind of narinfo and of the algorithm that signs it.
+const fn numbers(dialect: Dialect) -> [u8; 2] {
+    match dialect {
+        Dialect::Nix => [1, 1],
+        Dialect::Guix => [2, 2],
+    }
+}
 
 /// A signature that is not the named key's over the claim: nothing is believed or kept.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -26,6 +33,9 @@ pub enum AttestationError {
         /// The name of the key at hand.
         key: KeyName,
     },
+    /// The key is not one that signs claims in such words.
+    #[error("{0} does not sign such claims: Nix's keys sign fingerprints, Guix's keys narinfos")]
+    OtherDialect(KeyName),
     /// The signature does not verify.
     #[error("the signature by {0} does not verify over what the claim says")]
     Invalid(KeyName),
@@ -54,12 +64,17 @@ impl Signed {
             let signed = self.signature.name().clone();
             return Err(AttestationError::OtherKey { signed, key: key.name().clone() });
         }
+        if self.claim.dialect() != key.dialect() {
+            return Err(AttestationError::OtherDialect(key.name().clone()));
+        }
         let bytes = self.claim.signed_bytes();
         if !key.verifies(bytes.as_bytes(), self.signature.signature()) {
             return Err(AttestationError::Invalid(key.name().clone()));
         }
+        let claim_id = ClaimId::of(bytes.as_bytes());
+        drop(bytes);
         Ok(Verified {
-            claim_id: ClaimId::of(bytes.as_bytes()),
+            claim_id,
             claim: self.claim,
             key_id: key.id(),
             signature: *self.signature.signature(),
@@ -105,6 +120,7 @@ impl Verified {
     #[must_use]
     pub fn entry(&self, logged_at: u64) -> Entry {
         Entry {
+            dialect: self.claim.dialect(),
             logged_at,
             subject: self.claim.nar_hash(),
             path_key: self.claim.path().key(),
@@ -136,13 +152,15 @@ pub enum EntryError {
     #[error("bytes 6 and 7 are not zero")]
     Reserved,
     /// The declared length of the signature is not its algorithm's.
-    #[error("a signature of {0} bytes; Ed25519 has {SIGNATURE_LEN}")]
+    #[error("a signature of {0} bytes; each has {SIGNATURE_LEN}")]
     SignatureLength(u16),
 }
 
 /// One attestation as the ledger holds it: hashes, no text, fixed layout, big-endian.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
+    /// In whose words the claim is made, and so by which algorithm it is signed.
+    pub dialect: Dialect,
     /// When the log says it took the entry, POSIX seconds.
     pub logged_at: u64,
     /// The NAR.
@@ -163,8 +181,7 @@ impl Entry {
     pub fn to_bytes(&self) -> [u8; ENTRY_LEN] {
         let mut out = [0; ENTRY_LEN];
         out[..4].copy_from_slice(&MAGIC);
-        out[4] = KIND_NIX_NARINFO;
-        out[5] = ALG_ED25519;
+        out[4..6].copy_from_slice(&numbers(self.dialect));
         out[8..16].copy_from_slice(&self.logged_at.to_be_bytes());
         out[16..48].copy_from_slice(self.subject.as_bytes());
         out[48..80].copy_from_slice(self.path_key.as_bytes());
@@ -185,9 +202,9 @@ impl Entry {
         if bytes[..4] != MAGIC {
             return Err(EntryError::Magic);
         }
-        if (bytes[4], bytes[5]) != (KIND_NIX_NARINFO, ALG_ED25519) {
-            return Err(EntryError::Kind { kind: bytes[4], alg: bytes[5] });
-        }
+        let mut known = [Dialect::Nix, Dialect::Guix].into_iter();
+        let dialect = known.find(|dialect| numbers(*dialect) == part(bytes, 4));
+        let dialect = dialect.ok_or(EntryError::Kind { kind: bytes[4], alg: bytes[5] })?;
         if bytes[6..8] != [0, 0] {
             return Err(EntryError::Reserved);
         }
@@ -196,6 +213,7 @@ impl Entry {
             return Err(EntryError::SignatureLength(signature_len));
         }
         Ok(Self {
+            dialect,
             logged_at: u64::from_be_bytes(part(bytes, 8)),
             subject: NarHash::from_bytes(part(bytes, 16)),
             path_key: PathKey::from_bytes(part(bytes, 48)),

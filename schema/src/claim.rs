@@ -1,8 +1,14 @@
 //! A claim: "store path P has NAR hash H, NAR size N and references R", and the exact bytes that
 //! its signers sign.
 //!
+//! The same thing can be claimed in Nix's words and in Guix's: these are two claims with one
+//! [meaning](Claim::meaning), and whoever counts votes counts meanings.
+//!
 //! Source of the Nix spelling: Nix `src/libstore/path-info.cc`, `ValidPathInfo::fingerprint`.
 
+mod guix;
+
+use std::borrow::Cow;
 use std::num::NonZeroU64;
 
 use thiserror::Error;
@@ -10,6 +16,8 @@ use thiserror::Error;
 use crate::base32;
 use crate::hash::{ClaimId, HashError, NarHash};
 use crate::store_path::{BaseName, StorePath, StorePathError};
+
+pub use self::guix::{GuixText, GuixTextError};
 
 /// The most references one claim may name.
 pub const MAX_REFERENCES: usize = 8192;
@@ -43,6 +51,18 @@ pub enum ClaimError {
     /// The fields are right, but the text is not how they are spelled.
     #[error("not the canonical spelling of its own fields")]
     NonCanonical,
+    /// It begins as Guix's do, and is none.
+    #[error(transparent)]
+    Guix(#[from] GuixTextError),
+}
+
+/// In whose words a claim is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// As a fingerprint, which Nix signs with Ed25519.
+    Nix,
+    /// As a narinfo up to its signature, which Guix signs with ECDSA.
+    Guix,
 }
 
 /// What a signer says of a store path. Two claims are equal when their signed bytes are.
@@ -52,10 +72,12 @@ pub struct Claim {
     nar_hash: NarHash,
     nar_size: NonZeroU64,
     references: Vec<BaseName>,
+    /// In Guix's words, these.
+    guix: Option<Box<str>>,
 }
 
 impl Claim {
-    /// Makes the claim; `references` may come in any order, but none twice.
+    /// Makes the claim in Nix's words; `references` may come in any order, but none twice.
     ///
     /// # Errors
     /// A size of zero, too many references, or a repeated one.
@@ -73,7 +95,7 @@ impl Claim {
         if let Some(pair) = references.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(ClaimError::DuplicateReference(pair[0].clone()));
         }
-        Ok(Self { path, nar_hash, nar_size, references })
+        Ok(Self { path, nar_hash, nar_size, references, guix: None })
     }
 
     /// Reads the signed bytes back; they must be the only spelling of what they say.
@@ -82,6 +104,9 @@ impl Claim {
     /// Anything that no signer of a valid claim would have signed.
     pub fn parse(signed: &[u8]) -> Result<Self, ClaimError> {
         let text = std::str::from_utf8(signed).map_err(|_| ClaimError::Shape)?;
+        if GuixText::may_be(text) {
+            return GuixText::parse(text)?.into_claim();
+        }
         let fields: Vec<&str> = text.split(';').collect();
         let &["1", path, hash, size, references] = fields.as_slice() else {
             return Err(ClaimError::Shape);
@@ -97,9 +122,45 @@ impl Claim {
         }
     }
 
+    /// The same in Nix's words.
+    #[must_use]
+    pub fn in_nix(&self) -> Self {
+        Self { guix: None, ..self.clone() }
+    }
+
+    /// The same in Guix's words, as `guix publish` has them for a path with this deriver. A claim in
+    /// Guix's words stays as it is.
+    #[must_use]
+    pub fn in_guix(&self, deriver: Option<&BaseName>) -> Self {
+        let text = self.guix.clone().unwrap_or_else(|| guix::print(self, deriver).into());
+        Self { guix: Some(text), ..self.clone() }
+    }
+
+    /// The same in the words of this dialect.
+    #[must_use]
+    pub fn in_dialect(&self, dialect: Dialect, deriver: Option<&BaseName>) -> Self {
+        match dialect {
+            Dialect::Nix => self.in_nix(),
+            Dialect::Guix => self.in_guix(deriver),
+        }
+    }
+
+    /// In whose words it is made.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        if self.guix.is_some() { Dialect::Guix } else { Dialect::Nix }
+    }
+
     /// The bytes a signer signs. Nothing wraps or pre-hashes them.
     #[must_use]
-    pub fn signed_bytes(&self) -> String {
+    pub fn signed_bytes(&self) -> Cow<'_, str> {
+        match &self.guix {
+            Some(text) => Cow::Borrowed(text),
+            None => Cow::Owned(self.fingerprint()),
+        }
+    }
+
+    fn fingerprint(&self) -> String {
         let dir = self.path.dir().as_str();
         let reference_len = |r: &BaseName| dir.len() + r.as_str().len() + 2;
         let references: usize = self.references.iter().map(reference_len).sum();
@@ -128,6 +189,19 @@ impl Claim {
     #[must_use]
     pub fn id(&self) -> ClaimId {
         ClaimId::of(self.signed_bytes().as_bytes())
+    }
+
+    /// What is claimed, whatever the words: the identity of the same claim in Nix's words.
+    #[must_use]
+    pub fn meaning(&self) -> ClaimId {
+        ClaimId::of(self.fingerprint().as_bytes())
+    }
+
+    /// Whether both say the same of the same path, whatever the words.
+    #[must_use]
+    pub fn agrees_with(&self, other: &Self) -> bool {
+        (&self.path, self.nar_hash, self.nar_size, &self.references)
+            == (&other.path, other.nar_hash, other.nar_size, &other.references)
     }
 
     /// The store path spoken of.

@@ -82,7 +82,7 @@ pub fn decide(
     } else if *terms == Terms::Deny {
         Outcome::Deny(DenyCode::RuleDenies)
     } else if let Some((claim, _)) = proven {
-        Outcome::Allow(Arc::new(claim.clone()), AllowCode::ContentAddressed)
+        Outcome::Allow(Arc::new(claim.in_nix()), AllowCode::ContentAddressed)
     } else {
         outcome
     };

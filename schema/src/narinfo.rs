@@ -3,6 +3,7 @@
 //! A narinfo binds what signers vouch for (the [`Claim`] and the signatures over it) to what
 //! nobody signs (where and in which compression the NAR lies).
 
+pub mod guix;
 pub mod nix;
 
 use crate::claim::Claim;

@@ -7,6 +7,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
+use zeroize::Zeroize;
 
 use crate::hash::from_hex;
 
@@ -30,6 +31,9 @@ pub enum SexpError {
     /// Longer than [`MAX_SEXP_LEN`].
     #[error("{0} bytes; an expression has at most {MAX_SEXP_LEN}")]
     TooLong(usize),
+    /// A character that stands for no byte.
+    #[error("a character beyond Latin-1")]
+    Character,
     /// Lists in lists in lists.
     #[error("more than {MAX_DEPTH} lists in one another")]
     TooDeep,
@@ -57,6 +61,24 @@ impl Sexp {
         let sexp = reader.sexp(0)?;
         reader.skip_blanks();
         if reader.at == bytes.len() { Ok(sexp) } else { Err(SexpError::Trailing(reader.at)) }
+    }
+
+    /// Reads one expression from a text in which, as in Guix's files, each character is a byte.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and a character beyond Latin-1.
+    pub fn parse_text(text: &str) -> Result<Self, SexpError> {
+        let bytes = text.chars().map(|char| u8::try_from(u32::from(char)).ok());
+        let mut bytes = bytes.collect::<Option<Vec<u8>>>().ok_or(SexpError::Character)?;
+        let sexp = Self::parse(&bytes);
+        bytes.zeroize();
+        sexp
+    }
+
+    /// What [`print`](Self::print) does, as a text in which each character is a byte.
+    #[must_use]
+    pub fn print_text(&self) -> String {
+        self.print().into_iter().map(char::from).collect()
     }
 
     /// The text that libgcrypt prints in its advanced form, byte for byte.
@@ -129,6 +151,16 @@ impl Sexp {
                 items.iter().for_each(|item| item.tokens(out));
                 out.push(Token::Close);
             }
+        }
+    }
+}
+
+/// For secret keys, which must not stay in memory.
+impl Zeroize for Sexp {
+    fn zeroize(&mut self) {
+        match self {
+            Self::Atom(bytes) => bytes.zeroize(),
+            Self::List(items) => items.iter_mut().for_each(Zeroize::zeroize),
         }
     }
 }

@@ -25,6 +25,9 @@ pub enum StatementError {
     /// The key is another.
     #[error("the entry is by another key")]
     OtherKey,
+    /// The claim is in other words than the entry's kind.
+    #[error("the entry is of another kind than its claim")]
+    OtherDialect,
     /// The signature is not the key's over the claim.
     #[error("the entry's signature does not verify")]
     Signature,
@@ -37,22 +40,22 @@ pub struct Statement {
     logged_at: u64,
     path_key: PathKey,
     key_id: KeyId,
-    claim_id: ClaimId,
+    meaning: ClaimId,
     claim: Option<Arc<Claim>>,
 }
 
 impl Statement {
     /// The entry at `index`, whose signature nobody has checked: the claim's text is not at hand, or
     /// it does not matter who signed. It is no vote; that its signer claims something else than others
-    /// do is taken from it none the less.
+    /// do is taken from it none the less. `claim` is what the entry is about, if that is at hand.
     #[must_use]
-    pub fn unchecked(index: u64, entry: &Entry) -> Self {
+    pub fn unchecked(index: u64, entry: &Entry, claim: Option<&Claim>) -> Self {
         Self {
             index,
             logged_at: entry.logged_at,
             path_key: entry.path_key,
             key_id: entry.key_id,
-            claim_id: entry.claim,
+            meaning: claim.map_or(entry.claim, Claim::meaning),
             claim: None,
         }
     }
@@ -80,10 +83,15 @@ impl Statement {
         if entry.key_id != key.id() {
             return Err(StatementError::OtherKey);
         }
+        if (entry.dialect, key.dialect()) != (claim.dialect(), claim.dialect()) {
+            return Err(StatementError::OtherDialect);
+        }
         if !key.verifies(bytes.as_bytes(), &entry.signature) {
             return Err(StatementError::Signature);
         }
-        Ok(Self { claim: Some(claim), ..Self::unchecked(index, entry) })
+        let unchecked = Self::unchecked(index, entry, Some(&claim));
+        drop(bytes);
+        Ok(Self { claim: Some(claim), ..unchecked })
     }
 
     /// Where the entry stands in its ledger.
@@ -110,10 +118,10 @@ impl Statement {
         self.key_id
     }
 
-    /// What was signed.
+    /// What is claimed, whatever the words; see [`Claim::meaning`].
     #[must_use]
-    pub fn claim_id(&self) -> ClaimId {
-        self.claim_id
+    pub fn meaning(&self) -> ClaimId {
+        self.meaning
     }
 
     /// The claim, if its text is known and the signature over it was verified.
@@ -158,6 +166,6 @@ mod tests {
         assert_eq!(check(&bad, &secret), Err(StatementError::OtherNar));
         let bad = Entry { signature: other.sign_unnamed(b"1;"), ..entry.clone() };
         assert_eq!(check(&bad, &secret), Err(StatementError::Signature));
-        assert_eq!(Statement::unchecked(3, &bad).claim(), None);
+        assert_eq!(Statement::unchecked(3, &bad, None).claim(), None);
     }
 }

@@ -66,5 +66,5 @@ pub(crate) fn signed(edge: &Edge) -> SignedCheckpoint {
 
 fn signer() -> NoteSigner {
     let secret = SecretKey::from_seed("pool".parse().unwrap(), &[9; 32]);
-    NoteSigner::new("pool.example/log".parse().unwrap(), Arc::new(secret))
+    NoteSigner::new("pool.example/log".parse().unwrap(), Arc::new(secret)).unwrap()
 }

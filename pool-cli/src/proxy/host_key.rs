@@ -60,7 +60,7 @@ fn make(state: &Path, path: &Path) -> Result<()> {
     getrandom::fill(&mut seed)?;
     let name = format!("narpool-proxy-{:08x}", u32::from_be_bytes(tag));
     let name: KeyName = name.parse()?;
-    let line = SecretKey::from_seed(name, &seed).to_line();
+    let line = SecretKey::from_seed(name, &seed).to_text();
     seed.fill(0);
     // Temporary files are made with mode 0600.
     let mut file = tempfile::NamedTempFile::new_in(state)?;

@@ -103,7 +103,7 @@ fn read_or_make(path: &Path, kind: &str) -> Result<SecretKey, Error> {
         }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let key = generate(kind)?;
-            durable::replace(path, format!("{}\n", *key.to_line()).as_bytes(), durable::SECRET)?;
+            durable::replace(path, format!("{}\n", *key.to_text()).as_bytes(), durable::SECRET)?;
             Ok(key)
         }
         Err(error) => Err(Error::file("read", path)(error)),

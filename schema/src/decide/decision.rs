@@ -131,7 +131,7 @@ pub struct LedgerAccount {
 /// How one claim fares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Tally {
-    /// The claim.
+    /// What is claimed, whatever the words: see [`crate::claim::Claim::meaning`].
     pub claim: ClaimId,
     /// How many members of what the rule requires agree on it.
     pub have: usize,
@@ -160,7 +160,7 @@ pub struct Vote {
     /// For which principal of the policy, if for any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<Name>,
-    /// What was signed.
+    /// What is claimed, whatever the words: see [`crate::claim::Claim::meaning`].
     pub claim: ClaimId,
     /// Whether it counted, and if not, why.
     pub standing: VoteStanding,

@@ -44,7 +44,7 @@ impl<'e> Reader<'e> {
             logged_at: statement.logged_at(),
             key_id: statement.key_id(),
             principal: speaker.map(|at| self.policy.principals()[at].name().clone()),
-            claim: statement.claim_id(),
+            claim: statement.meaning(),
             standing,
         };
         (speaker, vote)

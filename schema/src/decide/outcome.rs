@@ -10,7 +10,7 @@ use crate::claim::Claim;
 /// What a decision comes to. Only an allowed claim is given to a package manager.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    /// This claim is allowed, and no other of the path.
+    /// This claim is allowed, and no other of the path. It is in Nix's words, whoever said it.
     Allow(Arc<Claim>, AllowCode),
     /// The policy says no, and more evidence of the kind it asks for would not change that.
     Deny(DenyCode),

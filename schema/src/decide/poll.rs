@@ -1,11 +1,14 @@
 //! Asks every ledger what every principal says.
 
+use std::sync::Arc;
+
 use super::decision::{Decision, LedgerAccount, Tally, Vote, VoteStanding};
 use super::entry::Reader;
 use super::outcome::{AllowCode, DenyCode, Outcome, UnknownCode};
 use super::tally::tallies;
 use super::unheard::{MAX_CLOCK_LEAD, Unheard};
 use super::{Hearing, Said};
+use crate::claim::Dialect;
 use crate::hash::ClaimId;
 use crate::policy::{Name, Policy, Terms, Veto};
 use crate::store_path::StorePath;
@@ -173,12 +176,17 @@ impl<'e> Poll<'e> {
         false
     }
 
-    fn allow(&self, id: ClaimId) -> Outcome {
+    fn allow(&self, meaning: ClaimId) -> Outcome {
         let said = self.hearings.iter().filter_map(|hearing| hearing.said.as_ref().ok());
         let mut statements = said.flat_map(|said| said.statements);
-        let claim = statements.find_map(|it| it.claim().filter(|_| it.claim_id() == id));
+        let claim = statements.find_map(|it| it.claim().filter(|_| it.meaning() == meaning));
         let claim = claim.unwrap_or_else(|| unreachable!("a vote has its claim beside it"));
-        Outcome::Allow(claim.clone(), AllowCode::Attested)
+        // Several may have said it, each in words of their own.
+        let claim = match claim.dialect() {
+            Dialect::Nix => Arc::clone(claim),
+            Dialect::Guix => Arc::new(claim.in_nix()),
+        };
+        Outcome::Allow(claim, AllowCode::Attested)
     }
 
     /// The names of the principals chosen.

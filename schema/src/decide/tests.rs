@@ -68,7 +68,7 @@ impl Ledger {
     /// The text of a claim is kept back.
     fn forget(&mut self, claim: &Claim) {
         for statement in &mut self.statements {
-            if statement.claim_id() == claim.id() {
+            if statement.meaning() == claim.id() {
                 *statement = forgotten(statement);
             }
         }
@@ -82,14 +82,15 @@ impl Ledger {
 
 fn forgotten(statement: &Statement) -> Statement {
     let entry = crate::attestation::Entry {
+        dialect: crate::claim::Dialect::Nix,
         logged_at: statement.logged_at(),
         subject: NarHash::of(b""),
         path_key: statement.path_key(),
-        claim: statement.claim_id(),
+        claim: statement.meaning(),
         key_id: statement.key_id(),
         signature: crate::signature::Signature::from_bytes([0; 64]),
     };
-    Statement::unchecked(statement.index(), &entry)
+    Statement::unchecked(statement.index(), &entry, None)
 }
 
 /// Who there is: a, b and c have keys 1, 2 and 3, and 4 is nobody's; d's machines 14 and 24 speak for
@@ -366,7 +367,7 @@ fn a_ledger_that_is_not_heard_leaves_it_open() {
 fn the_ledgers_that_a_policy_lists_are_those_that_matter() {
     use crate::tlog::note::{SignatureKind, VerifierKey};
     let vkey = |name: &str, seed| {
-        let point = key("x", seed).public().point().clone();
+        let point = key("x", seed).public().point().unwrap().clone();
         VerifierKey::new(name.parse().unwrap(), SignatureKind::Ed25519, point)
     };
     let logs =

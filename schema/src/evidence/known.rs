@@ -27,14 +27,14 @@ impl LogKeys {
     /// The logs under `origin` of the pool with this key.
     ///
     /// # Errors
-    /// An origin that no log can have.
+    /// An origin that no log can have, or a key that signs no logs.
     pub fn new(origin: &str, pool: PublicKey) -> Result<Self, NoteKeyError> {
         let key = |log: &str| {
             let name: NoteName = format!("{origin}/{log}").parse()?;
             Ok::<_, NoteKeyError>(VerifierKey::new(
                 name,
                 SignatureKind::Ed25519,
-                pool.point().clone(),
+                pool.point()?.clone(),
             ))
         };
         let (keys, attestations, index) = (key("keys")?, key("attestations")?, key("index")?);

@@ -53,6 +53,7 @@ impl ShownPath {
             let id = it.claim.id();
             entries.extend(shown.entries.iter().map(|entry| {
                 let logged = Entry {
+                    dialect: it.claim.dialect(),
                     logged_at: entry.logged_at,
                     subject: it.claim.nar_hash(),
                     path_key: path.key(),
@@ -111,10 +112,10 @@ impl ShownPath {
         key: impl Fn(&KeyId) -> Option<&'k PublicKey>,
     ) -> Result<Vec<Statement>, Caught> {
         let statement = |(index, claim, entry): &(u64, usize, Entry)| {
-            let Some(key) = key(&entry.key_id) else {
-                return Ok(Statement::unchecked(*index, entry));
-            };
             let claim = Arc::clone(&self.claims[*claim].claim);
+            let Some(key) = key(&entry.key_id) else {
+                return Ok(Statement::unchecked(*index, entry, Some(&claim)));
+            };
             Statement::verified(*index, entry, claim, key).map_err(|_| Caught::Forged {
                 path: self.path.clone(),
                 key: entry.key_id,

@@ -110,6 +110,21 @@ impl EcdsaSecret {
         Ok(Self { bytes: Zeroizing::new(*bytes), scalar })
     }
 
+    /// The key that grows from 64 bytes of a good random source: each is as likely as any other.
+    ///
+    /// # Errors
+    /// [`EcdsaKeyError::Secret`], which no random source ever leads to.
+    pub fn from_random(random: &[u8; 64]) -> Result<Self, EcdsaKeyError> {
+        let mut bytes = Zeroizing::new(Scalar::from_bytes_mod_order_wide(random).to_bytes());
+        bytes.reverse();
+        Self::from_bytes(&bytes)
+    }
+
+    /// As it stands in the key file, the most significant byte first.
+    pub(super) fn as_bytes(&self) -> &[u8; 32] {
+        &self.bytes
+    }
+
     /// The public half.
     #[must_use]
     pub fn public(&self) -> EcdsaKey {
@@ -146,6 +161,30 @@ impl EcdsaSignature {
     #[must_use]
     pub fn new(r: &[u8], s: &[u8]) -> Option<Self> {
         Some(Self { r: number(r)?, s: number(s)? })
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) writes. None for anything but numbers above 0 and below n.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 64]) -> Option<Self> {
+        let number = |half: &[u8]| {
+            let mut little: [u8; 32] = half.try_into().ok()?;
+            little.reverse();
+            let number: Option<Scalar> = Scalar::from_canonical_bytes(little).into();
+            number.filter(|number| *number != Scalar::ZERO)
+        };
+        let (r, s) = bytes.split_at(32);
+        Some(Self { r: number(r)?, s: number(s)? })
+    }
+
+    /// The two numbers in 32 bytes each, the most significant first.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; 64] {
+        let mut out = [0; 64];
+        for (half, number) in out.chunks_exact_mut(32).zip([self.r, self.s]) {
+            half.copy_from_slice(number.as_bytes());
+            half.reverse();
+        }
+        out
     }
 
     /// The two numbers, the most significant byte first, without zeros before it.

@@ -7,7 +7,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use thiserror::Error;
 
-use super::ecdsa::{EcdsaKey, EcdsaKeyError, EcdsaSecret, EcdsaSignature};
+use super::ecdsa::{EcdsaKey, EcdsaSecret, EcdsaSignature};
+use super::key_file::{KeyFileError, parse_public_sexp, public_sexp};
 use crate::sexp::{Sexp, SexpError};
 
 /// Why a text is no signature by a key that counts.
@@ -16,8 +17,8 @@ pub enum GuixSignatureError {
     /// Not `1;<host>;<base64>`.
     #[error("not of the form 1;<host>;<base64>")]
     Shape,
-    /// What is encoded is not UTF-8, of which each character is one of Latin-1.
-    #[error("not Latin-1 in UTF-8 in base 64")]
+    /// Not a text in base 64.
+    #[error("not UTF-8 in base 64")]
     Encoding,
     /// No s-expression.
     #[error("not an s-expression: {0}")]
@@ -30,7 +31,17 @@ pub enum GuixSignatureError {
     Rsa,
     /// The key is none.
     #[error("the key: {0}")]
-    Key(#[from] EcdsaKeyError),
+    Key(KeyFileError),
+}
+
+impl From<KeyFileError> for GuixSignatureError {
+    fn from(error: KeyFileError) -> Self {
+        match error {
+            KeyFileError::Rsa => Self::Rsa,
+            KeyFileError::Field(field) => Self::Field(field),
+            error => Self::Key(error),
+        }
+    }
 }
 
 /// A signature that nobody has verified yet.
@@ -42,6 +53,12 @@ pub struct GuixSignature {
 }
 
 impl GuixSignature {
+    /// The signature that a key is said to have made over bytes with this SHA-256 hash.
+    #[must_use]
+    pub fn new(hash: [u8; 32], signature: EcdsaSignature, key: EcdsaKey) -> Self {
+        Self { hash, signature, key }
+    }
+
     /// Signs bytes with this SHA-256 hash.
     #[must_use]
     pub fn sign(secret: &EcdsaSecret, hash: [u8; 32]) -> Self {
@@ -59,17 +76,13 @@ impl GuixSignature {
             return Err(GuixSignatureError::Shape);
         };
         let text = STANDARD.decode(encoded).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-        let latin = text.and_then(|text| {
-            text.chars().map(|char| u8::try_from(u32::from(char)).ok()).collect::<Option<Vec<_>>>()
-        });
-        Self::parse(&latin.ok_or(GuixSignatureError::Encoding)?)
+        Self::of_sexp(&Sexp::parse_text(&text.ok_or(GuixSignatureError::Encoding)?)?)
     }
 
     /// The value of a `Signature:` line, by a host of this name.
     #[must_use]
     pub fn to_line(&self, host: &str) -> String {
-        let text: String = self.to_sexp().print().into_iter().map(char::from).collect();
-        format!("1;{host};{}", STANDARD.encode(text))
+        format!("1;{host};{}", STANDARD.encode(self.to_sexp().print_text()))
     }
 
     /// Reads the s-expression.
@@ -77,7 +90,10 @@ impl GuixSignature {
     /// # Errors
     /// As [`parse_line`](Self::parse_line).
     pub fn parse(bytes: &[u8]) -> Result<Self, GuixSignatureError> {
-        let sexp = Sexp::parse(bytes)?;
+        Self::of_sexp(&Sexp::parse(bytes)?)
+    }
+
+    fn of_sexp(sexp: &Sexp) -> Result<Self, GuixSignatureError> {
         let field = GuixSignatureError::Field;
         let Some([data, value, key]) = sexp.tagged("signature") else {
             return Err(field("signature"));
@@ -104,7 +120,7 @@ impl GuixSignature {
         Ok(Self {
             hash: hash.as_slice().try_into().map_err(|_| field("hash"))?,
             signature: signature.ok_or(field("ecdsa"))?,
-            key: parse_key(key)?,
+            key: parse_public_sexp(key)?,
         })
     }
 
@@ -120,9 +136,15 @@ impl GuixSignature {
             [
                 Sexp::tag("data", [Sexp::tag("flags", ["rfc6979".into()]), hash]),
                 Sexp::tag("sig-val", [Sexp::tag("ecdsa", numbers)]),
-                print_key(&self.key),
+                public_sexp(&self.key),
             ],
         )
+    }
+
+    /// The two numbers.
+    #[must_use]
+    pub fn signature(&self) -> &EcdsaSignature {
+        &self.signature
     }
 
     /// By whom it says it is.
@@ -136,31 +158,4 @@ impl GuixSignature {
     pub fn holds(&self, hash: &[u8; 32]) -> bool {
         self.hash == *hash && self.key.verifies(hash, &self.signature)
     }
-}
-
-/// Reads `(public-key (ecc (curve Ed25519) (q …)))`.
-///
-/// # Errors
-/// Any other expression, or a key that is none.
-pub fn parse_key(sexp: &Sexp) -> Result<EcdsaKey, GuixSignatureError> {
-    let field = GuixSignatureError::Field;
-    let Some([ecc]) = sexp.tagged("public-key") else { return Err(field("public-key")) };
-    if ecc.tagged("rsa").is_some() {
-        return Err(GuixSignatureError::Rsa);
-    }
-    let Some([curve, q]) = ecc.tagged("ecc") else { return Err(field("ecc")) };
-    if !matches!(curve.tagged("curve"), Some([Sexp::Atom(name)]) if name == b"Ed25519") {
-        return Err(field("curve"));
-    }
-    let Some([Sexp::Atom(q)]) = q.tagged("q") else { return Err(field("q")) };
-    let bytes: &[u8; 32] = q.as_slice().try_into().map_err(|_| field("q"))?;
-    Ok(EcdsaKey::from_bytes(bytes)?)
-}
-
-/// The expression of a key.
-#[must_use]
-pub fn print_key(key: &EcdsaKey) -> Sexp {
-    let curve = Sexp::tag("curve", ["Ed25519".into()]);
-    let q = Sexp::tag("q", [Sexp::Atom(key.as_bytes().to_vec())]);
-    Sexp::tag("public-key", [Sexp::tag("ecc", [curve, q])])
 }

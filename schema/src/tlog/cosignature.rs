@@ -8,7 +8,7 @@ use thiserror::Error;
 
 use super::checkpoint::SignedCheckpoint;
 use super::note::{NoteError, NoteName, NoteSignature, SignatureKind, VerifierKey};
-use crate::key::{KeyPoint, SecretKey};
+use crate::key::{KeyError, KeyPoint, SecretKey};
 use crate::signature::Signature;
 
 /// The last second that a cosignature can tell: 2^63 - 1.
@@ -50,10 +50,12 @@ pub struct Cosigner {
 impl Cosigner {
     /// Cosigns as `name`, whatever the secret is called elsewhere. No two cosigners may share a
     /// secret: what is signed does not name them.
-    #[must_use]
-    pub fn new(name: NoteName, secret: Arc<SecretKey>) -> Self {
-        let point = secret.public().point().clone();
-        Self { verifier: VerifierKey::new(name, SignatureKind::Cosignature, point), secret }
+    ///
+    /// # Errors
+    /// [`KeyError::NotEd25519`].
+    pub fn new(name: NoteName, secret: Arc<SecretKey>) -> Result<Self, KeyError> {
+        let point = secret.public().point()?.clone();
+        Ok(Self { verifier: VerifierKey::new(name, SignatureKind::Cosignature, point), secret })
     }
 
     /// The key that verifies these cosignatures.

@@ -25,6 +25,7 @@ fn leaf(key: &MapKey, list: &ListChain) -> MapLeaf {
 
 fn entry() -> Entry {
     Entry {
+        dialect: crate::claim::Dialect::Nix,
         logged_at: 1,
         subject: NarHash::from_bytes([1; 32]),
         path_key: PathKey::from_bytes([2; 32]),

@@ -14,7 +14,7 @@ fuzz_target!(|text: &str| {
         assert_eq!(signature.to_string(), text);
     }
     if let Ok(secret) = text.parse::<SecretKey>() {
-        assert_eq!(*secret.to_line(), text);
+        assert_eq!(*secret.to_text(), text);
         assert!(secret.public().verifies(b"words", secret.sign(b"words").signature()));
     }
 });

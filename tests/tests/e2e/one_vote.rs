@@ -184,7 +184,7 @@ async fn a_root_and_its_machines_are_one_vote() {
     let (root, bob) = (key("root", 3), key("bob", 2));
     scene.admin.enrol(&root.public()).await;
     scene.admin.enrol(&bob.public()).await;
-    let secret = scene.write("root.secret", &root.to_line());
+    let secret = scene.write("root.secret", &root.to_text());
     let policy = scene.policy([&[&root], &[&bob]]);
     let hello = hello().store_path;
     for seed in 4..7 {

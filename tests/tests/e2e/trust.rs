@@ -229,7 +229,7 @@ async fn a_master_signs_what_its_machines_built_and_moves_no_nar(version: Versio
     let dir = tempfile::tempdir().unwrap();
     let master = key("master", 7);
     lab.admin.enrol(&master.public()).await;
-    let secret = write(dir.path(), "master.secret", &master.to_line());
+    let secret = write(dir.path(), "master.secret", &master.to_text());
     let cli = Cli::new(dir.path(), &lab.server, &lab.server.token("attest"));
     let mut tops = Vec::new();
     for (machine, flavour) in [("machine-1", None), ("machine-2", None)] {
@@ -298,7 +298,7 @@ async fn a_kibibyte_a_path_passes_through_a_master_at_most() {
 
     let relay = Relay::before(&server);
     let cli = Cli::new(dir.path(), &server, &server.admin_token());
-    let secret = write(dir.path(), "master.secret", &master.to_line());
+    let secret = write(dir.path(), "master.secret", &master.to_text());
     let public = machine.public().to_string();
     let countersign = ["countersign", "--as", &secret, "--from", &public, "--json"];
     let signed = cli.run(&[&countersign[..], &["--server", &relay.url()]].concat());
@@ -317,7 +317,7 @@ async fn a_master_does_not_sign_what_its_machines_disagree_about() {
     admin.enrol(&master.public()).await;
     let machines: Vec<SecretKey> = vec![key("machine-1", 8), key("machine-2", 9)];
     let cli = Cli::new(dir.path(), &server, &server.admin_token());
-    let secret = write(dir.path(), "master.secret", &master.to_line());
+    let secret = write(dir.path(), "master.secret", &master.to_text());
     for machine in &machines {
         let public = machine.public().to_string();
         let delegate = ["signer", "delegate", "--root", &secret, &public, "--names", "*"];

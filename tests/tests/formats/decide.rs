@@ -52,14 +52,15 @@ fn statement(index: usize, by: &SecretKey, number: usize, logged_at: u64) -> Sta
 /// The same entry, its claim's text unknown.
 fn forget(it: &Statement) -> Statement {
     let entry = schema::attestation::Entry {
+        dialect: schema::claim::Dialect::Nix,
         logged_at: it.logged_at(),
         subject: NarHash::of(b"not looked at"),
         path_key: it.path_key(),
-        claim: it.claim_id(),
+        claim: it.meaning(),
         key_id: it.key_id(),
         signature: schema::signature::Signature::from_bytes([0; 64]),
     };
-    Statement::unchecked(it.index(), &entry)
+    Statement::unchecked(it.index(), &entry, None)
 }
 
 /// A keys log in which every key of every principal is enrolled, and machines speak of the path or not.

@@ -44,7 +44,7 @@ impl Judge {
         let signed = Signed::new(Claim::clone(&claim), signature).verify(&key(1).public()).unwrap();
         let entry = signed.entry(0);
         let statement = if path.base().name() == "mute" {
-            Statement::unchecked(0, &entry)
+            Statement::unchecked(0, &entry, None)
         } else {
             Statement::verified(0, &entry, claim, &key(1).public()).unwrap()
         };

@@ -11,6 +11,7 @@ use super::mutation::mutation;
 fn entry() -> impl Strategy<Value = Entry> {
     let hashes = any::<[[u8; 32]; 4]>();
     (any::<u64>(), hashes, any::<[u8; 64]>()).prop_map(|(logged_at, hashes, signature)| Entry {
+        dialect: schema::claim::Dialect::Nix,
         logged_at,
         subject: NarHash::from_bytes(hashes[0]),
         path_key: PathKey::from_bytes(hashes[1]),

@@ -13,8 +13,8 @@ proptest! {
     fn lines_lead_back(secret in secret_key(), signature in named_signature()) {
         let public = secret.public();
         prop_assert_eq!(public.to_string().parse::<PublicKey>(), Ok(public.clone()));
-        let again: SecretKey = secret.to_line().parse().unwrap();
-        prop_assert!(again.to_line() == secret.to_line());
+        let again: SecretKey = secret.to_text().parse().unwrap();
+        prop_assert!(again.to_line() == secret.to_text());
         prop_assert_eq!(again.public(), public);
         prop_assert_eq!(signature.to_string().parse(), Ok(signature.clone()));
         prop_assert_eq!(signature.name().to_string().parse::<KeyName>(), Ok(signature.name().clone()));
@@ -32,7 +32,7 @@ proptest! {
 
     #[test]
     fn a_damaged_secret_is_no_key_unless_its_name_changed(secret in secret_key(), mutation in mutation()) {
-        let line = secret.to_line().to_string();
+        let line = secret.to_text().to_string();
         let Ok(damaged) = String::from_utf8(mutation.of(line.as_bytes())) else { return Ok(()) };
         match damaged.parse::<SecretKey>() {
             Ok(read) => {

@@ -38,7 +38,7 @@ pub(super) fn key_of(principal: usize, number: usize) -> &'static SecretKey {
 /// The log of a ledger.
 pub(super) fn log(origin: &str, seed: usize) -> VerifierKey {
     let name = format!("{origin}/attestations").parse().expect("a name");
-    VerifierKey::new(name, SignatureKind::Ed25519, key(seed).public().point().clone())
+    VerifierKey::new(name, SignatureKind::Ed25519, key(seed).public().point().unwrap().clone())
 }
 
 /// What a policy says, plainly.
@@ -152,7 +152,7 @@ impl Model {
         if let Some(k) = self.witnesses {
             let witness = |seed: usize| {
                 let name = format!("w{seed}.example").parse().expect("a name");
-                let point = key(seed).public().point().clone();
+                let point = key(seed).public().point().unwrap().clone();
                 VerifierKey::new(name, SignatureKind::Cosignature, point).to_string()
             };
             let mut members = [160, 161, 162].map(witness);

@@ -23,11 +23,11 @@ fn secret(seed: u8) -> Arc<SecretKey> {
 
 /// The log whose checkpoints these are.
 pub(super) fn log() -> NoteSigner {
-    NoteSigner::new("pool.example/attestations".parse().unwrap(), secret(1))
+    NoteSigner::new("pool.example/attestations".parse().unwrap(), secret(1)).unwrap()
 }
 
 fn witness(seed: u8) -> Cosigner {
-    Cosigner::new(format!("witness.example/{seed}").parse().unwrap(), secret(seed))
+    Cosigner::new(format!("witness.example/{seed}").parse().unwrap(), secret(seed)).unwrap()
 }
 
 pub(super) fn note_name() -> impl Strategy<Value = NoteName> {
@@ -132,7 +132,7 @@ proptest! {
 
     #[test]
     fn a_damaged_key_is_another_one_or_none(name in note_name(), mutation in mutation()) {
-        let key = NoteSigner::new(name, secret(5)).verifier().clone();
+        let key = NoteSigner::new(name, secret(5)).unwrap().verifier().clone();
         let text = key.to_string();
         let Ok(damaged) = String::from_utf8(mutation.of(text.as_bytes())) else { return Ok(()) };
         if let Ok(read) = damaged.parse::<VerifierKey>() {

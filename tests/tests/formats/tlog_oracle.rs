@@ -26,7 +26,7 @@ fn their_signer(name: &NoteName, seed: &[u8; 32]) -> StandardSigner {
 
 fn signer(name: &NoteName, seed: &[u8; 32]) -> NoteSigner {
     let secret = SecretKey::from_seed("pool-1".parse().unwrap(), seed);
-    NoteSigner::new(name.clone(), Arc::new(secret))
+    NoteSigner::new(name.clone(), Arc::new(secret)).unwrap()
 }
 
 fn text() -> impl Strategy<Value = String> {

@@ -229,6 +229,7 @@ proptest! {
         let mut lists = Lists::new();
         for (index, (path, nar, signer)) in (0..).zip(named) {
             let entry = Entry {
+                dialect: schema::claim::Dialect::Nix,
                 logged_at: index,
                 subject: NarHash::from_bytes([nar; 32]),
                 path_key: PathKey::from_bytes([path; 32]),

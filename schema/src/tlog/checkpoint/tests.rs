@@ -9,7 +9,7 @@ const TEXT: &str =
 
 fn signer(name: &str, seed: u8) -> NoteSigner {
     let secret = SecretKey::from_seed("log-1".parse().unwrap(), &[seed; 32]);
-    NoteSigner::new(name.parse().unwrap(), Arc::new(secret))
+    NoteSigner::new(name.parse().unwrap(), Arc::new(secret)).unwrap()
 }
 
 fn read(text: &str) -> Result<Checkpoint, CheckpointError> {

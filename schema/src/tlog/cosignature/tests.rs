@@ -26,7 +26,7 @@ fn secret(seed: u8) -> Arc<SecretKey> {
 }
 
 fn checkpoint() -> SignedCheckpoint {
-    let log = NoteSigner::new("pool.example/keys".parse().unwrap(), secret(1));
+    let log = NoteSigner::new("pool.example/keys".parse().unwrap(), secret(1)).unwrap();
     let origin = Origin::from(log.verifier().name());
     SignedCheckpoint::sign(Checkpoint::new(origin, 0, EMPTY_ROOT).unwrap(), &log).unwrap()
 }
@@ -61,7 +61,7 @@ fn what_is_signed_is_the_documents_message() {
 fn a_cosignature_is_added_once_and_the_text_stays() {
     let mut signed = checkpoint();
     let before = signed.to_string();
-    let witness = Cosigner::new("witness.example/w".parse().unwrap(), secret(2));
+    let witness = Cosigner::new("witness.example/w".parse().unwrap(), secret(2)).unwrap();
     for time in [7, MAX_COSIGNATURE_TIME] {
         let line = witness.cosign(&signed, time).unwrap();
         assert_eq!(signed.cosign(line, witness.verifier()), Ok(time));
@@ -76,8 +76,8 @@ fn a_cosignature_is_added_once_and_the_text_stays() {
 #[test]
 fn only_a_witness_cosigns_and_only_what_it_saw() {
     let mut signed = checkpoint();
-    let witness = Cosigner::new("witness.example/w".parse().unwrap(), secret(2));
-    let other = Cosigner::new("witness.example/w".parse().unwrap(), secret(3));
+    let witness = Cosigner::new("witness.example/w".parse().unwrap(), secret(2)).unwrap();
+    let other = Cosigner::new("witness.example/w".parse().unwrap(), secret(3)).unwrap();
     let line = witness.cosign(&signed, 7).unwrap();
     let name = witness.verifier().name();
     assert_eq!(
@@ -87,7 +87,7 @@ fn only_a_witness_cosigns_and_only_what_it_saw() {
     let forged = NoteSignature::new(other.verifier(), line.bytes());
     let bad = CosignatureError::Note(NoteError::BadSignature(name.clone()));
     assert_eq!(signed.cosign(forged, other.verifier()), Err(bad));
-    let log = NoteSigner::new("witness.example/w".parse().unwrap(), secret(2));
+    let log = NoteSigner::new("witness.example/w".parse().unwrap(), secret(2)).unwrap();
     assert_eq!(signed.cosign(line, log.verifier()), Err(CosignatureError::KeyKind(name.clone())));
     assert_eq!(signed.cosignatures([witness.verifier()]), Ok(Vec::new()));
     assert_eq!(signed, checkpoint(), "nothing of it stayed");

@@ -188,11 +188,12 @@ pub struct NoteSigner {
 
 impl NoteSigner {
     /// Signs notes as `name`, whatever the secret is called elsewhere.
-    #[must_use]
-    pub fn new(name: NoteName, secret: Arc<SecretKey>) -> Self {
-        let verifier =
-            VerifierKey::new(name, SignatureKind::Ed25519, secret.public().point().clone());
-        Self { verifier, secret }
+    ///
+    /// # Errors
+    /// [`KeyError::NotEd25519`].
+    pub fn new(name: NoteName, secret: Arc<SecretKey>) -> Result<Self, KeyError> {
+        let point = secret.public().point()?.clone();
+        Ok(Self { verifier: VerifierKey::new(name, SignatureKind::Ed25519, point), secret })
     }
 
     /// The key that verifies these notes.

@@ -19,7 +19,7 @@ fn key() -> VerifierKey {
 fn signer(name: &str) -> NoteSigner {
     let seed = STANDARD.decode(SEED).unwrap().try_into().unwrap();
     let secret = SecretKey::from_seed("elsewhere-1".parse().unwrap(), &seed);
-    NoteSigner::new(name.parse().unwrap(), Arc::new(secret))
+    NoteSigner::new(name.parse().unwrap(), Arc::new(secret)).unwrap()
 }
 
 #[test]

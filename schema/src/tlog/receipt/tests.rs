@@ -14,11 +14,11 @@ fn secret(seed: u8) -> Arc<SecretKey> {
 }
 
 fn log() -> NoteSigner {
-    NoteSigner::new("pool.example/attestations".parse().unwrap(), secret(1))
+    NoteSigner::new("pool.example/attestations".parse().unwrap(), secret(1)).unwrap()
 }
 
 fn witness(seed: u8) -> Cosigner {
-    Cosigner::new(format!("witness.example/{seed}").parse().unwrap(), secret(seed))
+    Cosigner::new(format!("witness.example/{seed}").parse().unwrap(), secret(seed)).unwrap()
 }
 
 fn policy(quorum: &str) -> Policy {
@@ -72,7 +72,7 @@ fn a_receipt_proves_its_own_entry_to_whom_trusts_its_log_and_witnesses() {
     }
     let other = receipt.verify(ENTRIES[4], log.verifier(), &policy("two"));
     assert_eq!(other, Err(ReceiptError::Proof(ProofError::Root)));
-    let impostor = NoteSigner::new("pool.example/attestations".parse().unwrap(), secret(9));
+    let impostor = NoteSigner::new("pool.example/attestations".parse().unwrap(), secret(9)).unwrap();
     let unsigned = receipt.verify(ENTRIES[5], impostor.verifier(), &policy("two"));
     assert!(matches!(unsigned, Err(ReceiptError::Checkpoint(_))));
 }
@@ -83,7 +83,7 @@ fn a_policy_that_names_logs_trusts_no_others() {
     let naming =
         |key: &VerifierKey| Policy::parse(format!("log {key}\nquorum none\n").as_bytes()).unwrap();
     assert!(receipt.verify(ENTRIES[5], log.verifier(), &naming(log.verifier())).is_ok());
-    let other = NoteSigner::new("pool.example/attestations".parse().unwrap(), secret(9));
+    let other = NoteSigner::new("pool.example/attestations".parse().unwrap(), secret(9)).unwrap();
     let refused = receipt.verify(ENTRIES[5], log.verifier(), &naming(other.verifier()));
     assert_eq!(refused, Err(ReceiptError::Log(log.verifier().name().clone())));
 }

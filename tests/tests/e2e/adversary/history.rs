@@ -168,7 +168,7 @@ async fn checkpoints_that_too_few_have_seen_or_too_long_ago_are_refused() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let witness = |number: u8| {
         let name = format!("witness.example/{number}").parse().unwrap();
-        Cosigner::new(name, Arc::new(key("witness", 100 + number)))
+        Cosigner::new(name, Arc::new(key("witness", 100 + number))).unwrap()
     };
     let members: Vec<String> =
         (1..=3).map(|it| format!("\"{}\"", witness(it).verifier())).collect();

@@ -83,7 +83,7 @@ async fn what_nobody_witnessed_is_nothing_once_somebody_must_have() {
     scene.double.tells(nowhere());
     ask(&seen).allows();
     let witness =
-        Cosigner::new("witness.example/1".parse().unwrap(), Arc::new(key("witness", 101)));
+        Cosigner::new("witness.example/1".parse().unwrap(), Arc::new(key("witness", 101))).unwrap();
     let terms = format!("witnesses = {{ k = 1, members = [\"{}\"] }}", witness.verifier());
     seen.policy = policy(2, &terms);
     let said = ask(&seen);

@@ -167,7 +167,7 @@ fn only_good_keys_with_free_names_are_enrolled() {
         malformed("y beyond p", line("eve", [0xff; 32])).saying("canonical"),
         malformed("no point", line("eve", point(2, 0, 0))).saying("point"),
         malformed("31 bytes", format!("eve:{}", &digits[..40])),
-        malformed("a secret key", target.alice.to_line().to_string()).saying("32 bytes"),
+        malformed("a secret key", target.alice.to_text().to_string()).saying("32 bytes"),
         malformed("a name with a slash", format!("a/b:{digits}")).saying("name"),
         malformed("a name with a comma", format!("a,b:{digits}")),
         malformed("no name", format!(":{digits}")),

@@ -21,12 +21,12 @@ use tests::witness::Witness;
 
 /// What a third witness cosigns with, or says it does.
 fn third() -> Cosigner {
-    Cosigner::new("third.example/w".parse().unwrap(), Arc::new(key("third", 33)))
+    Cosigner::new("third.example/w".parse().unwrap(), Arc::new(key("third", 33))).unwrap()
 }
 
 /// A cosignature of another checkpoint than it is asked about.
 fn lie() -> String {
-    let log = NoteSigner::new("other.example/log".parse().unwrap(), Arc::new(key("other", 34)));
+    let log = NoteSigner::new("other.example/log".parse().unwrap(), Arc::new(key("other", 34))).unwrap();
     let origin = Origin::from(log.verifier().name());
     let other = Checkpoint::new(origin, 1, TreeHash::of(b"other")).unwrap();
     let other = SignedCheckpoint::sign(other, &log).unwrap();

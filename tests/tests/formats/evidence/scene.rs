@@ -69,7 +69,7 @@ pub(super) fn dave() -> SecretKey {
 
 pub(super) fn witness(number: u8) -> Cosigner {
     let name = format!("witness.example/{number}").parse().unwrap();
-    Cosigner::new(name, Arc::new(key("witness", 100 + number)))
+    Cosigner::new(name, Arc::new(key("witness", 100 + number))).unwrap()
 }
 
 /// Three witnesses have seen the ledger, the third at `time` and the others up to two seconds before.

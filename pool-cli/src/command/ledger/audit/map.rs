@@ -96,6 +96,7 @@ mod tests {
             *ClaimId::of(&[&[what], &number.to_be_bytes()[..]].concat()).as_bytes()
         };
         Entry {
+            dialect: schema::claim::Dialect::Nix,
             logged_at: number,
             subject: NarHash::from_bytes(hash(1, number % 97)),
             path_key: PathKey::from_bytes(hash(2, number / 2)),

@@ -39,7 +39,7 @@ fn entry(signer: &SecretKey, number: usize, logged_at: u64) -> Entry {
 fn pinned(pool: &SecretKey) -> Pinned {
     let key = |log: &str| {
         let name = format!("pool.example/{log}").parse().unwrap();
-        VerifierKey::new(name, SignatureKind::Ed25519, pool.public().point().clone())
+        VerifierKey::new(name, SignatureKind::Ed25519, pool.public().point().unwrap().clone())
     };
     Pinned {
         origin: "pool.example".to_owned(),

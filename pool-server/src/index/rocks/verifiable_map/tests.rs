@@ -30,6 +30,7 @@ fn entry(at: u64) -> Entry {
     };
     let signer = if kind < 15 { kind % 2 } else { 100 + number(at + 2, 300) };
     Entry {
+        dialect: schema::claim::Dialect::Nix,
         logged_at: at,
         subject: NarHash::of(&(path / 2).to_be_bytes()),
         path_key: PathKey::of(&path.to_be_bytes()),
