@@ -106,7 +106,10 @@ pub(crate) enum Command {
     /// echo, else the first line of standard input). It is tried before it is kept, in a file that
     /// only you can read. A pool that asks for no token needs none: leave the line empty.
     Login(Login),
-    /// Make and look at signing keys, in Nix's own file formats.
+    /// Make and look at signing keys, in Nix's and Guix's own file formats.
+    ///
+    /// Guix's key files have no names. Wherever a key is asked for, NAME=FILE gives them one; a pool
+    /// that knows a key knows its name, too.
     #[command(subcommand)]
     Key(Key),
     /// Make keys known to the pool, list those it knows, and say what became of them.
@@ -179,11 +182,24 @@ pub(crate) enum Key {
         /// Where the secret half goes, readable by you alone; never overwritten. Default: NAME.secret
         #[arg(long, value_name = "FILE")]
         out: Option<PathBuf>,
+        /// Make a key for Guix, in Guix's own format: what `guix archive --generate-key` makes.
+        #[arg(long)]
+        guix: bool,
     },
     /// Print the public line of a secret key file.
     Public {
-        /// As `pool key generate` or `nix key generate-secret` wrote it.
-        file: PathBuf,
+        /// As `pool key generate`, `nix key generate-secret` or, with NAME= before it, `guix archive
+        /// --generate-key` wrote it.
+        #[arg(value_name = "[NAME=]KEYFILE|PUBLICKEY")]
+        key: String,
+    },
+    /// Print a key of Guix's as `guix archive --authorize` wants it.
+    ///
+    /// As root: pool key acl FILE | guix archive --authorize
+    Acl {
+        /// A file with either half, or a public line such as `berlin-1:ecdsa:8D15…`.
+        #[arg(value_name = "KEYFILE|PUBLICKEY")]
+        key: String,
     },
 }
 
@@ -191,7 +207,9 @@ pub(crate) enum Key {
 #[derive(Debug, Args)]
 pub(crate) struct Source {
     /// The secret key to sign with; `nix key generate-secret` and `pool key generate` make them.
-    #[arg(long, value_name = "FILE", required = true)]
+    ///
+    /// For a Guix store also /etc/guix/signing-key.sec, which then needs no name: the pool knows it.
+    #[arg(long, value_name = "[NAME=]FILE", required = true)]
     pub(crate) key: PathBuf,
 
     /// Another store than this machine's: a root directory, or a file:// binary cache.
@@ -242,7 +260,7 @@ As a post-build hook:
   is set aside there as *.refused.
 
 Result with --json:
-  {\"paths\": N, \"nars_sent\": N, \"nars_known\": N, \"nar_bytes\": N, \"bytes_sent\": N,
+  {\"signer\": NAME, \"paths\": N, \"nars_sent\": N, \"nars_known\": N, \"nar_bytes\": N, \"bytes_sent\": N,
    \"attestations_new\": N, \"attestations_known\": N, \"seconds\": N}
   nar_bytes: size of the closure's NARs, uncompressed, each counted once
   bytes_sent: all bytes in request bodies, repeated attempts included";

@@ -31,14 +31,16 @@ pub struct PathRecord {
 
 impl PathRecord {
     /// Indices of the entries by which different things are claimed of one path: of each entry about
-    /// it from the second claim on, ascending.
+    /// it from the second thing on, ascending.
     #[must_use]
     pub fn divergent_entries(&self) -> Vec<u64> {
         let mut diverged = Vec::new();
         for (at, claim) in self.claims.iter().enumerate() {
             let of_path = |other: &&ClaimRecord| other.claim.path() == claim.claim.path();
             // Claims stand in the order in which they came.
-            let second = self.claims[..at].iter().filter(of_path).count() == 1;
+            let before = distinct(self.claims[..at].iter().filter(of_path));
+            let is_new = !before.iter().any(|it| it.claim.agrees_with(&claim.claim));
+            let second = before.len() == 1 && is_new;
             if let Some(first) = claim.attestations.first().filter(|_| second) {
                 let words = self.claims.iter().filter(of_path).flat_map(|it| &it.attestations);
                 diverged.extend(words.map(|word| word.index).filter(|it| *it >= first.index));
@@ -48,11 +50,22 @@ impl PathRecord {
         diverged
     }
 
-    /// How many different things are claimed of this very path?
+    /// How many different things are claimed of this very path, whatever the words?
     #[must_use]
-    pub fn claims_of(&self, path: &StorePath) -> usize {
-        self.claims.iter().filter(|record| record.claim.path() == path).count()
+    pub fn meanings_of(&self, path: &StorePath) -> usize {
+        distinct(self.claims.iter().filter(|record| record.claim.path() == path)).len()
     }
+}
+
+/// The first of those that say the same, in the order in which they came.
+pub fn distinct<'r>(claims: impl Iterator<Item = &'r ClaimRecord>) -> Vec<&'r ClaimRecord> {
+    let mut first: Vec<&ClaimRecord> = Vec::new();
+    for record in claims {
+        if !first.iter().any(|it| it.claim.agrees_with(&record.claim)) {
+            first.push(record);
+        }
+    }
+    first
 }
 
 /// One claim, who stands behind it, and the file of its NAR.
@@ -113,7 +126,7 @@ impl AttestationRecord {
     #[must_use]
     pub fn entry(&self, claim: &Claim) -> Entry {
         Entry {
-            dialect: schema::claim::Dialect::Nix,
+            dialect: claim.dialect(),
             logged_at: self.logged_at,
             subject: claim.nar_hash(),
             path_key: claim.path().key(),

@@ -10,6 +10,7 @@ mod ledger;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::claim::{Claim, ClaimError, Dialect};
 use crate::compression::Compression;
 use crate::hash::{ClaimId, FileHash, KeyId, NarHash};
 use crate::key::{KeyName, PublicKey};
@@ -128,8 +129,42 @@ pub struct AttestItem {
     /// Its content address; not signed, kept only when the path follows from it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<String>,
-    /// The signature over the claim's fingerprint.
+    /// The text that was signed, where that is not the claim's fingerprint: a narinfo of Guix's up to
+    /// its signature. It must say what the fields above do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<String>,
+    /// The signature over that.
     pub signature: NamedSignature,
+}
+
+impl AttestItem {
+    /// A claim and a signature over it, with nothing beside it that nobody signs.
+    #[must_use]
+    pub fn new(claim: &Claim, signature: NamedSignature) -> Self {
+        let guix = (claim.dialect() == Dialect::Guix).then(|| claim.signed_bytes().into_owned());
+        Self {
+            store_path: claim.path().clone(),
+            nar_hash: claim.nar_hash(),
+            nar_size: claim.nar_size(),
+            references: claim.references().to_vec(),
+            deriver: None,
+            ca: None,
+            signed: guix,
+            signature,
+        }
+    }
+
+    /// The claim that was signed.
+    ///
+    /// # Errors
+    /// Fields that make no claim, or a text that says otherwise.
+    pub fn claim(&self) -> Result<Claim, ClaimError> {
+        let (path, references) = (self.store_path.clone(), self.references.clone());
+        let claim = Claim::new(path, self.nar_hash, self.nar_size, references)?;
+        let Some(text) = &self.signed else { return Ok(claim) };
+        let signed = Claim::parse(text.as_bytes())?;
+        if signed.agrees_with(&claim) { Ok(signed) } else { Err(ClaimError::NonCanonical) }
+    }
 }
 
 /// The answer: where each attestation stands in the ledger, in the order sent.

@@ -17,8 +17,9 @@ pub(crate) enum Signer {
     /// closed, an admin's token is needed. Being known makes nobody believe a signer: that is each
     /// reader's choice.
     Enrol {
-        /// A secret or public key file, or a public line such as `alice-1:qM3+…=`.
-        #[arg(value_name = "KEYFILE|PUBLICKEY")]
+        /// A secret or public key file, or a public line such as `alice-1:qM3+…=`. A file of Guix's takes
+        /// a name before it: berlin-1=/etc/guix/signing-key.pub
+        #[arg(value_name = "[NAME=]KEYFILE|PUBLICKEY")]
         key: String,
     },
     /// List the signers that the pool knows, the oldest first.

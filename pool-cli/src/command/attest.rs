@@ -6,6 +6,7 @@ use anyhow::Result;
 use schema::api::{AttestItem, AttestRequest};
 use schema::claim::Claim;
 use schema::key::SecretKey;
+use schema::store_path::BaseName;
 use serde_json::json;
 
 use crate::cli::{Attest, Global};
@@ -20,8 +21,8 @@ use crate::store::{PathInfo, Store};
 /// Signs the closure of the paths.
 pub(super) async fn run(attest: Attest, global: &Global, output: &Output) -> Result<Exit> {
     let start = Instant::now();
-    let key = key_file::secret(&attest.source.key)?;
     let remote = Remote::new(&Access::find(global)?, Patience::Some, output)?;
+    let key = key_file::secret_known_to(&remote, &attest.source.key).await?;
     let store = Store::open(&attest.source.store, &attest.paths)?;
     let tops = attest.paths.iter().map(|path| store.resolve(path)).collect::<Result<Vec<_>>>()?;
     let plan = Plan::new(&store, &tops)?;
@@ -61,20 +62,13 @@ pub(super) fn sign(key: &SecretKey, closure: &[PathInfo]) -> AttestRequest {
     let item = |info: &PathInfo| AttestItem {
         deriver: info.deriver.clone(),
         ca: info.ca.clone(),
-        ..item(key, &info.claim)
+        ..item(key, &info.claim, info.deriver.as_ref())
     };
     AttestRequest { attestations: closure.iter().map(item).collect() }
 }
 
-/// A claim, signed with `key`, and nothing beside it.
-pub(super) fn item(key: &SecretKey, claim: &Claim) -> AttestItem {
-    AttestItem {
-        store_path: claim.path().clone(),
-        nar_hash: claim.nar_hash(),
-        nar_size: claim.nar_size(),
-        references: claim.references().to_vec(),
-        deriver: None,
-        ca: None,
-        signature: key.sign(claim.signed_bytes().as_bytes()),
-    }
+/// A claim in the words of `key`, signed with it. Guix names the deriver, too.
+pub(super) fn item(key: &SecretKey, claim: &Claim, deriver: Option<&BaseName>) -> AttestItem {
+    let claim = claim.in_dialect(key.public().dialect(), deriver);
+    AttestItem::new(&claim, key.sign(claim.signed_bytes().as_bytes()))
 }

@@ -99,8 +99,8 @@ impl Master {
         for (index, claim) in claims.into_values() {
             let reached = judged.closure.of(claim.path());
             let allowed = reached.and_then(|reached| reached.outcome.claim());
-            if allowed.is_some_and(|allowed| *allowed == claim) {
-                items.push(attest::item(&self.key, &claim));
+            if allowed.is_some_and(|allowed| allowed.agrees_with(&claim)) {
+                items.push(attest::item(&self.key, &claim, None));
             } else {
                 refused.insert(index);
             }
@@ -115,7 +115,7 @@ impl Master {
         Ok(report)
     }
 
-    /// What these entries attest, each claim with the first of them.
+    /// What these entries attest, by its meaning, with the first of them.
     async fn claims(
         &self,
         entries: &BTreeMap<u64, KeyId>,
@@ -124,8 +124,8 @@ impl Master {
         let attested = self.judge.attested(&entries.keys().copied().collect()).await;
         let attested =
             attested.map_err(|unheard| Failure::could_not_tell(format!("{server}: {unheard}")))?;
-        let mut claims = BTreeMap::new();
-        let root = self.key.public().id();
+        let mut claims: BTreeMap<ClaimId, (u64, Arc<Claim>)> = BTreeMap::new();
+        let (root, words) = (self.key.public().id(), self.key.public().dialect());
         // What told who the machines are was not held against what was seen before; this was.
         let mut asked = self.machines.iter().filter(|_| !entries.is_empty());
         if let Some(machine) = asked.find(|it| !self.judge.is_delegate(it, &root)) {
@@ -144,7 +144,12 @@ impl Master {
                 let message = format!("{server} does not show that entry {index} is a builder's");
                 return Err(Failure::could_not_tell(message).into());
             };
-            claims.entry(claim.id()).or_insert_with(|| (*index, Arc::clone(claim)));
+            let (_, held) =
+                claims.entry(claim.meaning()).or_insert_with(|| (*index, Arc::clone(claim)));
+            // The same words, if they are the key's own, are one claim with two signatures.
+            if claim.dialect() == words {
+                *held = Arc::clone(claim);
+            }
         }
         Ok(claims)
     }

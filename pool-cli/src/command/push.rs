@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use anyhow::Result;
 use schema::hash::NarHash;
-use schema::key::SecretKey;
+use schema::key::KeyName;
 use schema::store_path::StorePath;
 use serde::Serialize;
 
@@ -47,7 +47,8 @@ pub(super) async fn run(push: Push, global: &Global, output: &Output) -> Result<
 /// Pushes with one key, from one store, to one pool.
 struct Pusher<'a> {
     remote: Remote<'a>,
-    key: SecretKey,
+    /// As it was named on the command line. It is read when it is needed: a key of Guix's has the name
+    /// that the pool knows it by, and paths can be queued while the pool is away.
     key_file: PathBuf,
     location: crate::store::Location,
     method: Method,
@@ -58,6 +59,7 @@ struct Pusher<'a> {
 /// What came of a push.
 #[derive(Debug, Serialize)]
 struct Summary {
+    signer: KeyName,
     paths: usize,
     nars_sent: usize,
     nars_known: usize,
@@ -71,8 +73,7 @@ struct Summary {
 impl<'a> Pusher<'a> {
     fn new(push: &Push, global: &Global, patience: Patience, output: &'a Output) -> Result<Self> {
         Ok(Self {
-            key: key_file::secret(&push.source.key)?,
-            key_file: std::path::absolute(&push.source.key)?,
+            key_file: key_file::absolute(&push.source.key)?,
             remote: Remote::new(&Access::find(global)?, patience, output)?,
             location: push.source.store.clone(),
             method: push.compression,
@@ -91,15 +92,17 @@ impl<'a> Pusher<'a> {
     async fn push(&self, store: Arc<Store>, tops: &[StorePath]) -> Result<Summary> {
         let start = Instant::now();
         let sent_before = self.remote.bytes_sent();
+        let key = key_file::secret_known_to(&self.remote, &self.key_file).await?;
         let plan = Plan::new(&store, tops)?;
-        preflight(&self.remote, &self.key, &self.key_file, &store, &plan).await?;
+        preflight(&self.remote, &key, &self.key_file, &store, &plan).await?;
         let hashes = plan.nar_hashes();
         let missing = self.remote.missing(&hashes).await?;
         self.announce(&plan, &hashes, &missing);
         let upload = Upload::new(&self.remote, store, self.method, self.output);
         upload?.send(plan.claims_of(&missing), self.jobs).await?;
-        let attested = self.remote.attest(sign(&self.key, &plan.closure)).await?;
+        let attested = self.remote.attest(sign(&key, &plan.closure)).await?;
         Ok(Summary {
+            signer: key.name().clone(),
             paths: plan.closure.len(),
             nars_sent: missing.len(),
             nars_known: hashes.len() - missing.len(),
@@ -133,7 +136,7 @@ impl Summary {
              sent          {} ({} bytes) in request bodies, in {:.1} s\n",
             plural(self.paths, "path"),
             pusher.remote.server(),
-            pusher.key.name(),
+            self.signer,
             self.nars_sent,
             self.nars_known,
             bytes(self.nar_bytes),

@@ -106,7 +106,8 @@ async fn whatever_is_flipped_is_noticed() {
 #[tokio::test]
 async fn another_logs_checkpoint_is_none_of_this_one() {
     let fake = Fake::of(&entries(3));
-    let point = SecretKey::from_seed("pool".parse().unwrap(), &[8; 32]).public().point().unwrap().clone();
+    let point =
+        SecretKey::from_seed("pool".parse().unwrap(), &[8; 32]).public().point().unwrap().clone();
     let other = VerifierKey::new(key().name().clone(), SignatureKind::Ed25519, point);
     let reader = LogReader::new("log", other, async |path: String| fake.fetch(&path).await);
     assert_eq!(caught(reader.checkpoint().await).code(), Code::NotSigned);

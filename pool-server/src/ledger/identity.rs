@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use schema::key::{KeyName, PublicKey, SecretKey};
+use schema::key::{KeyError, KeyName, PublicKey, SecretKey};
 use schema::tlog::cosignature::Cosigner;
 use schema::tlog::note::{NoteName, NoteSigner, VerifierKey};
 use sha2::{Digest, Sha256};
@@ -40,7 +40,8 @@ impl Identity {
         let witness = Arc::new(read_or_make(&data.join(WITNESS_KEY_FILE), "narpool-witness")?);
         let origin: Arc<str> = origin.map_or(key.name().as_str(), NoteName::as_str).into();
         let name = note_name(&format!("{origin}/witness"))?;
-        Ok(Self { origin, key, witness: Cosigner::new(name, witness) })
+        let witness = Cosigner::new(name, witness).map_err(not_of_a_pool)?;
+        Ok(Self { origin, key, witness })
     }
 
     /// What the origins of its logs begin with.
@@ -72,7 +73,7 @@ impl Identity {
     /// # Errors
     /// An origin that is too long.
     pub fn log_signer(&self, log: LogId) -> Result<NoteSigner, Error> {
-        Ok(NoteSigner::new(self.log_name(log)?, Arc::clone(&self.key)))
+        NoteSigner::new(self.log_name(log)?, Arc::clone(&self.key)).map_err(not_of_a_pool)
     }
 
     /// The key by which others verify one of its logs.
@@ -86,6 +87,10 @@ impl Identity {
     fn log_name(&self, log: LogId) -> Result<NoteName, Error> {
         note_name(&format!("{}/{log}", self.origin))
     }
+}
+
+fn not_of_a_pool(error: KeyError) -> Error {
+    Error::Damaged(format!("a key of the pool's own: {error}"))
 }
 
 fn note_name(name: &str) -> Result<NoteName, Error> {

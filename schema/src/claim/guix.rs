@@ -252,7 +252,8 @@ fn delivery(place: &Place<'_>, base: &BaseName) -> Result<Delivery, GuixTextErro
     if place.url != packed && (compression != Compression::None || place.url != plain) {
         return Err(GuixTextError::Url(place.url.chars().take(300).collect()));
     }
-    let file_size = place.file_size.map(parse_size).transpose().map_err(|_| spelling("FileSize"))?;
+    let file_size =
+        place.file_size.map(parse_size).transpose().map_err(|_| spelling("FileSize"))?;
     let file_hash = place.file_hash.map(str::parse::<FileHash>).transpose()?;
     Ok(Delivery { url: place.url.to_owned(), compression, file_hash, file_size })
 }
@@ -300,7 +301,8 @@ mod tests {
             assert_eq!(nix.in_guix(deriver.as_ref()), claim);
             assert_eq!(claim.in_guix(None), claim);
         }
-        let alone = format!("StorePath: /gnu/store/{BASE}\nNarHash: {HASH}\nNarSize: 1\nReferences: \n");
+        let alone =
+            format!("StorePath: /gnu/store/{BASE}\nNarHash: {HASH}\nNarSize: 1\nReferences: \n");
         assert_eq!(Claim::parse(alone.as_bytes()).unwrap().references(), []);
     }
 

@@ -109,7 +109,9 @@ fn ecc<'s>(sexp: &'s Sexp, kind: &'static str) -> Result<&'s [Sexp], KeyFileErro
     if key.tagged("rsa").is_some() {
         return Err(KeyFileError::Rsa);
     }
-    let Some([curve, rest @ ..]) = key.tagged("ecc") else { return Err(KeyFileError::Field("ecc")) };
+    let Some([curve, rest @ ..]) = key.tagged("ecc") else {
+        return Err(KeyFileError::Field("ecc"));
+    };
     if !matches!(curve.tagged("curve"), Some([Sexp::Atom(name)]) if name == b"Ed25519") {
         return Err(KeyFileError::Field("curve"));
     }

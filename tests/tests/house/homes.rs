@@ -114,6 +114,7 @@ pub(super) const AT_HOME_ANYWHERE: [(&str, &[&str]); 3] = [
             "sha2",
             "tempfile",
             "tokio",
+            "zeroize",
         ],
     ),
 ];

@@ -4,10 +4,10 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use anyhow::Result;
-use schema::claim::Claim;
+use schema::claim::{Claim, Dialect};
 use schema::hash::NarHash;
 use schema::key::SecretKey;
-use schema::store_path::StorePath;
+use schema::store_path::{StoreDir, StorePath};
 
 use crate::exit::Failure;
 use crate::output::bytes;
@@ -58,7 +58,7 @@ pub(in crate::command) async fn preflight(
     plan: &Plan,
 ) -> Result<()> {
     let info = remote.info().await?;
-    if info.store_dir != *store.dir() {
+    if info.store_dir != *store.dir() && *store.dir() != StoreDir::guix() {
         let message =
             format!("the pool serves {}, but these paths are in {}", info.store_dir, store.dir());
         return Err(Failure::no(message).hint("choose another pool with --server").into());
@@ -72,6 +72,11 @@ pub(in crate::command) async fn preflight(
         ))
         .hint("its operator can raise max_nar_size")
         .into());
+    }
+    if key.public().dialect() == Dialect::Guix && *store.dir() != StoreDir::guix() {
+        let message =
+            format!("{} is a key of Guix's, and {} is no store of Guix's", key.name(), store.dir());
+        return Err(Failure::no(message).hint("sign with a key of Nix's").into());
     }
     let signers = remote.signers().await?;
     if signers.iter().any(|signer| signer.public_key == key.public()) {

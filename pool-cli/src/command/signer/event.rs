@@ -33,10 +33,7 @@ pub(super) async fn delegate(
     output: &Output,
 ) -> Result<Exit> {
     let root = key_file::secret(&delegate.root)?;
-    let key = match AnyKey::read(&delegate.key)? {
-        AnyKey::Secret(key) => key.public(),
-        AnyKey::Public(key) => key,
-    };
+    let key = AnyKey::read(&delegate.key)?.public();
     let (names, not_after) = (delegate.names, delegate.not_after.from(now()?));
     let done =
         format!("{} may attest {names} for {} until {}", key.name(), root.name(), time(not_after));

@@ -28,7 +28,7 @@ pub(super) fn origin(info: &Info) -> String {
 pub(super) async fn run(remote: &Remote<'_>, output: &Output) -> Result<Exit> {
     let info = remote.info().await?;
     let name = origin(&info).parse().context("the pool's origin names no log")?;
-    let key = VerifierKey::new(name, SignatureKind::Ed25519, info.public_key.point().clone());
+    let key = VerifierKey::new(name, SignatureKind::Ed25519, info.public_key.point()?.clone());
     let wrong = |why: &dyn Display| {
         let message = format!("the keys log of {} is not in order: {why}", remote.server());
         Failure::no(message).lasting()

@@ -128,7 +128,7 @@ impl<'i> Group<'i> {
                 signature: *attestation.signature(),
             });
         }
-        let diverges = path.claims_of(claim.path()) > 1;
+        let diverges = path.meanings_of(claim.path()) > 1;
         if diverges {
             self.batch.put_divergence(index, &hash_part)?;
         }

@@ -72,7 +72,8 @@ fn a_receipt_proves_its_own_entry_to_whom_trusts_its_log_and_witnesses() {
     }
     let other = receipt.verify(ENTRIES[4], log.verifier(), &policy("two"));
     assert_eq!(other, Err(ReceiptError::Proof(ProofError::Root)));
-    let impostor = NoteSigner::new("pool.example/attestations".parse().unwrap(), secret(9)).unwrap();
+    let impostor =
+        NoteSigner::new("pool.example/attestations".parse().unwrap(), secret(9)).unwrap();
     let unsigned = receipt.verify(ENTRIES[5], impostor.verifier(), &policy("two"));
     assert!(matches!(unsigned, Err(ReceiptError::Checkpoint(_))));
 }

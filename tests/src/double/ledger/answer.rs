@@ -140,7 +140,8 @@ impl<'l> Answer<'l> {
 
     fn checkpoint(&self, log: &str, size: u64, leaves: &Leaves) -> String {
         let name = format!("{}/{log}", self.ledger.origin).parse().expect("a log's name");
-        let signer = NoteSigner::new(name, Arc::clone(&self.ledger.pool)).expect("the key is Ed25519");
+        let signer =
+            NoteSigner::new(name, Arc::clone(&self.ledger.pool)).expect("the key is Ed25519");
         let origin = Origin::from(signer.verifier().name());
         let tree = Checkpoint::new(origin, size, leaves.root(size)).expect("a tree");
         let mut signed = SignedCheckpoint::sign(tree, &signer).expect("its own log");

@@ -26,7 +26,8 @@ fn third() -> Cosigner {
 
 /// A cosignature of another checkpoint than it is asked about.
 fn lie() -> String {
-    let log = NoteSigner::new("other.example/log".parse().unwrap(), Arc::new(key("other", 34))).unwrap();
+    let log =
+        NoteSigner::new("other.example/log".parse().unwrap(), Arc::new(key("other", 34))).unwrap();
     let origin = Origin::from(log.verifier().name());
     let other = Checkpoint::new(origin, 1, TreeHash::of(b"other")).unwrap();
     let other = SignedCheckpoint::sign(other, &log).unwrap();

@@ -138,6 +138,11 @@ impl Judge<'_> {
                 self.found(*index, Code::KeyNotAllowed, why.to_string());
             }
             if let (Some((_, text)), Some(key)) = (claim, self.keys.key_of(entry)) {
+                if key.dialect() != entry.dialect {
+                    let why = format!("{} does not sign entries of this kind", key.name());
+                    self.found(*index, Code::Signature, why);
+                    continue;
+                }
                 let (text, signature) = (text.to_owned(), entry.signature);
                 signed.push(Signed { index: *index, key: key.clone(), text, signature });
             }
@@ -168,6 +173,9 @@ impl Judge<'_> {
         }
         let claim = Claim::parse(text.as_bytes())
             .map_err(|why| differs(format!("the claim does not read: {why}")))?;
+        if claim.dialect() != entry.dialect {
+            return Err(differs("the entry is of another kind".to_owned()));
+        }
         if claim.path().key() != entry.path_key {
             return Err(differs(format!("it is under another path than {}", claim.path())));
         }

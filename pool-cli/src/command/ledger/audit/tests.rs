@@ -186,7 +186,7 @@ fn each_entry_is_held_against_its_claim() {
     part[3].1.subject = schema::hash::NarHash::of(b"another");
     part[6].1.signature = good[5].1.signature;
     let answer = |(at, entry): &(u64, Entry)| {
-        let text = (*at != 4 && *at != 5).then(|| claim(*at as usize).signed_bytes());
+        let text = (*at != 4 && *at != 5).then(|| claim(*at as usize).signed_bytes().into_owned());
         let text = if *at == 1 { text.map(|text| text.replace("112", "113")) } else { text };
         (entry.claim, ClaimAnswer { claim: entry.claim, text, collected: *at == 5 })
     };

@@ -87,7 +87,7 @@ impl Pinned {
             }
         }
         // Whoever knows only the logs' keys knows by them who may enrol signers.
-        if self.pool.point() != self.keys.point() {
+        if self.pool.point() != Ok(self.keys.point()) {
             let detail = format!("{} signs no log of the pool that it says is its", self.pool);
             findings.push(Finding::new(KEYS, Code::KeyChanged, detail));
         }
