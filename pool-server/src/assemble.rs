@@ -8,12 +8,11 @@ pub mod report;
 pub mod view;
 
 use schema::api::{Refused, RefusedCode};
-use schema::claim::Claim;
-use schema::hash::ClaimId;
-use schema::narinfo::Delivery;
-use schema::narinfo::nix;
+use schema::claim::{Claim, Dialect};
+use schema::hash::{ClaimId, KeyId};
+use schema::narinfo::{Delivery, guix, nix};
 use schema::signers::Signers;
-use schema::store_path::HashPart;
+use schema::store_path::{BaseName, HashPart, StoreDir, StorePath};
 
 use crate::blobs::nar_name;
 use crate::index::{AttestationRecord, ClaimRecord, FileRecord, PathRecord};
@@ -21,77 +20,171 @@ use choice::{Saying, Word, choose};
 pub use realisation::realisation;
 use view::Panel;
 
-/// The claim that a view shows for a path, and the file of its NAR.
+/// What a view shows of a path: one thing that is claimed, in whatever words, and the file of its NAR.
+pub struct Shown<'r> {
+    /// In the order in which they came; at least one.
+    records: Vec<&'r ClaimRecord>,
+    file: FileRecord,
+}
+
+impl<'r> Shown<'r> {
+    /// The claim, in whoever's words came first.
+    #[must_use]
+    pub fn claim(&self) -> &'r Claim {
+        &self.records[0].claim
+    }
+
+    /// The file of its NAR.
+    #[must_use]
+    pub fn file(&self) -> FileRecord {
+        self.file
+    }
+
+    fn deriver(&self) -> Option<&BaseName> {
+        self.records.iter().find_map(|record| record.deriver.as_ref())
+    }
+
+    fn delivery(&self) -> Delivery {
+        Delivery {
+            url: nar_name(&self.claim().nar_hash(), self.file.compression),
+            compression: self.file.compression,
+            file_hash: Some(self.file.file_hash),
+            file_size: Some(self.file.file_size),
+        }
+    }
+
+    /// Every word that counts for it, and the claim in which words it is.
+    fn words<'s>(
+        &'s self,
+        signers: &'s Signers,
+    ) -> impl Iterator<Item = (&'r Claim, &'r AttestationRecord)> + 's {
+        self.records.iter().flat_map(move |record| {
+            let words = record.attestations.iter();
+            words
+                .filter(|word| counts(word, &record.claim, signers))
+                .map(|word| (&record.claim, word))
+        })
+    }
+}
+
+/// What a view of this store directory shows of a path.
 ///
 /// # Errors
 /// The reason, for the body of a 404.
 pub fn shown<'r>(
     hash_part: &HashPart,
     record: Option<&'r PathRecord>,
-    panel: &Panel,
+    (store_dir, panel): (&StoreDir, &Panel),
     signers: &Signers,
-) -> Result<(&'r ClaimRecord, FileRecord), Refused> {
-    let record = record.filter(|record| !record.claims.is_empty());
-    let record = record.ok_or_else(|| never_seen(hash_part))?;
-    let path = record.claims[0].claim.path();
-    let sayings: Vec<_> = record.claims.iter().map(|claim| Claimed { claim, signers }).collect();
-    let claim: &'r ClaimRecord = choose(path, &sayings, panel)?.claim;
-    let file = claim.file.ok_or_else(|| no_nar(claim))?;
-    Ok((claim, file))
+) -> Result<Shown<'r>, Refused> {
+    let claimed: Vec<Claimed<'r, '_>> = by_meaning(record, store_dir)
+        .into_iter()
+        .map(|records| Claimed { records, signers })
+        .collect();
+    let path = claimed.first().ok_or_else(|| never_seen(hash_part))?.path();
+    let chosen = choose(path, &claimed, panel)?;
+    with_file(chosen.records.clone())
 }
 
-/// One claim of a path, and the file of its NAR.
+/// One thing that is claimed of a path, and the file of its NAR.
 ///
 /// # Errors
 /// As [`shown`].
 pub fn claimed<'r>(
     hash_part: &HashPart,
     record: Option<&'r PathRecord>,
-    claim: &ClaimId,
-) -> Result<(&'r ClaimRecord, FileRecord), Refused> {
-    let mut claims = record.into_iter().flat_map(|record| &record.claims);
-    let claim = claims.find(|it| it.claim.id() == *claim).ok_or_else(|| never_seen(hash_part))?;
-    let file = claim.file.ok_or_else(|| no_nar(claim))?;
-    Ok((claim, file))
+    store_dir: &StoreDir,
+    meaning: &ClaimId,
+) -> Result<Shown<'r>, Refused> {
+    let mut all = by_meaning(record, store_dir).into_iter();
+    let found = all.find(|records| records[0].claim.meaning() == *meaning);
+    with_file(found.ok_or_else(|| never_seen(hash_part))?)
 }
 
-/// The narinfo of a claim, with the signatures of everybody whose word for it counts.
+/// The claims about paths in one store directory; those that say the same, together.
+fn by_meaning<'r>(
+    record: Option<&'r PathRecord>,
+    store_dir: &StoreDir,
+) -> Vec<Vec<&'r ClaimRecord>> {
+    let claims = record.into_iter().flat_map(|record| &record.claims);
+    let mut all: Vec<Vec<&ClaimRecord>> = Vec::new();
+    for record in claims.filter(|record| record.claim.path().dir() == store_dir) {
+        match all.iter_mut().find(|it| it[0].claim.agrees_with(&record.claim)) {
+            Some(agreeing) => agreeing.push(record),
+            None => all.push(vec![record]),
+        }
+    }
+    all
+}
+
+fn with_file(records: Vec<&ClaimRecord>) -> Result<Shown<'_>, Refused> {
+    let file = records.iter().find_map(|record| record.file);
+    let file = file.ok_or_else(|| no_nar(records[0]))?;
+    Ok(Shown { records, file })
+}
+
+/// The narinfo for Nix, with the signatures of everybody whose word for it counts and who uses Nix's
+/// words.
 #[must_use]
-pub fn narinfo(record: &ClaimRecord, file: FileRecord, signers: &Signers) -> String {
-    let claim = &record.claim;
-    let delivery = Delivery {
-        url: nar_name(&claim.nar_hash(), file.compression),
-        compression: file.compression,
-        file_hash: Some(file.file_hash),
-        file_size: Some(file.file_size),
-    };
-    let words = record.attestations.iter().filter(|word| counts(word, claim, signers));
-    let signatures = words.filter_map(|word| {
+pub fn narinfo(shown: &Shown<'_>, signers: &Signers) -> String {
+    let words = shown.words(signers).filter(|(claim, _)| claim.dialect() == Dialect::Nix);
+    let signatures = words.filter_map(|(_, word)| {
         signers.by_id(&word.key_id).map(|signer| (signer.key.name(), &word.signature))
     });
-    nix::print(
-        claim,
-        &delivery,
-        (record.deriver.as_ref(), record.content_address.as_ref()),
-        signatures,
-    )
+    let address = shown.records.iter().find_map(|record| record.content_address.as_ref());
+    nix::print(shown.claim(), &shown.delivery(), (shown.deriver(), address), signatures)
 }
 
-/// What is claimed of a path, and who signed.
+/// The narinfo for Guix, which reads one signature: the one by whom `rank` puts first. Nobody it ranks
+/// may have signed in Guix's words, and then there is none: such a narinfo is of use to those who have
+/// somebody's word from elsewhere.
+///
+/// # Errors
+/// A NAR that Guix cannot unpack.
+pub fn guix_narinfo(
+    shown: &Shown<'_>,
+    signers: &Signers,
+    rank: impl Fn(&KeyId) -> Option<usize>,
+) -> Result<String, Refused> {
+    if !guix::is_readable(shown.file.compression) {
+        let (path, kept) = (shown.claim().path(), shown.file.compression);
+        let detail = format!("{path}: its NAR is kept in {kept}, which Guix does not unpack");
+        return Err(Refused { code: RefusedCode::NoNar, detail });
+    }
+    let words = shown.words(signers).filter(|(claim, _)| claim.dialect() == Dialect::Guix);
+    let ranked = words.filter_map(|(claim, word)| Some((rank(&word.key_id)?, claim, word)));
+    let first = ranked.min_by_key(|(rank, _, word)| (*rank, word.index));
+    let signed_by = first.and_then(|(_, claim, word)| {
+        let key = &signers.by_id(&word.key_id)?.key;
+        Some((claim, (key.name(), key.guix()?, &word.signature)))
+    });
+    let (claim, signed_by) = signed_by.map_or((shown.claim(), None), |(it, by)| (it, Some(by)));
+    Ok(guix::print(claim, shown.deriver(), signed_by, &[shown.delivery()]))
+}
+
+/// One thing that is claimed of a path, in whatever words, and who signed.
 struct Claimed<'r, 's> {
-    claim: &'r ClaimRecord,
+    records: Vec<&'r ClaimRecord>,
     signers: &'s Signers,
+}
+
+impl<'r> Claimed<'r, '_> {
+    fn path(&self) -> &'r StorePath {
+        self.records[0].claim.path()
+    }
 }
 
 impl Saying for Claimed<'_, '_> {
     fn words(&self) -> impl Iterator<Item = Word<'_>> {
-        let words = self.claim.attestations.iter();
-        let counting = words.filter(|word| counts(word, &self.claim.claim, self.signers));
-        counting.filter_map(|word| Word::of(&word.key_id, word.index, self.signers))
+        self.records.iter().flat_map(|record| {
+            let words = record.attestations.iter();
+            let counting = words.filter(|word| counts(word, &record.claim, self.signers));
+            counting.filter_map(|word| Word::of(&word.key_id, word.index, self.signers))
+        })
     }
 
     fn is_here(&self) -> bool {
-        self.claim.file.is_some()
+        self.records.iter().any(|record| record.file.is_some())
     }
 }
 

@@ -9,6 +9,7 @@ mod divergence;
 mod error;
 mod evidence;
 mod grant;
+mod guix;
 mod gzip;
 mod keys;
 mod ledger;
@@ -27,10 +28,11 @@ mod witness;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{any, get, post};
+use axum::{Extension, Router};
+use schema::claim::Dialect;
 use tower_http::compression::CompressionLayer;
 use utoipa::OpenApi;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt};
@@ -45,12 +47,16 @@ type Shared = Arc<Pool>;
 pub fn router(pool: Arc<Pool>) -> Router {
     let (api, _) = api().split_for_parts();
     let observed = |name| from_fn_with_state(pool.metrics.route(name), observe::observe);
-    let cache = cache(&pool);
+    let (cache, guix) = (cache(&pool), guix(&pool));
     Router::new()
         .merge(cache.clone())
         .nest("/signers/{k}/{names}", cache.clone())
         .nest("/policy/{policy}", cache.clone())
         .nest("/as/{signer}", cache)
+        .nest("/gnu", guix.clone())
+        .nest("/gnu/signers/{k}/{names}", guix.clone())
+        .nest("/gnu/policy/{policy}", guix.clone())
+        .nest("/gnu/as/{signer}", guix)
         .merge(api.layer(observed("/api/v1")))
         .route("/api/v1/openapi.json", get(status::openapi))
         .route("/ledger/{log}/checkpoint", get(ledger::checkpoint).layer(observed("/ledger")))
@@ -96,6 +102,26 @@ fn cache(pool: &Pool) -> Router<Shared> {
             get(realisations::read).put(realisations::put).layer(observed("/realisations/{file}")),
         )
         .route("/get-narinfos-v1", any(batch::narinfos).layer(observed("/get-narinfos-v1")))
+}
+
+/// The same for Guix, which takes and never sends.
+fn guix(pool: &Pool) -> Router<Shared> {
+    let observed = |name| from_fn_with_state(pool.metrics.route(name), observe::observe);
+    Router::new()
+        .route("/nix-cache-info", get(narinfos::cache_info).layer(observed("/gnu/nix-cache-info")))
+        .route("/{file}", get(narinfos::read).layer(observed("/gnu/{hash}.narinfo")))
+        .route("/nar/{file}", get(nars::read).layer(observed("/gnu/nar/{file}")))
+        .route(
+            "/nar/{compression}/{file}",
+            get(nars::read_of_path).layer(observed("/gnu/nar/{compression}/{file}")),
+        )
+        .route("/signing-key.pub", get(guix::signing_key).layer(observed("/gnu/signing-key.pub")))
+        .route(
+            "/file/{name}/sha256/{file}",
+            get(guix::flat_file).layer(observed("/gnu/file/{name}/sha256/{hash}")),
+        )
+        .route("/get-narinfos-v1", any(batch::narinfos).layer(observed("/gnu/get-narinfos-v1")))
+        .layer(Extension(Dialect::Guix))
 }
 
 fn api() -> OpenApiRouter<Shared> {

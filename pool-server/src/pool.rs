@@ -4,6 +4,7 @@ mod answer;
 mod debug_info;
 mod divergence;
 mod evidence;
+mod flat_file;
 mod ledger;
 mod policies;
 mod realisations;
@@ -14,9 +15,11 @@ mod vouch;
 
 use std::sync::Arc;
 
+use schema::claim::Dialect;
 use schema::compression::Compression;
 use schema::hash::NarHash;
 use schema::signers::Signers;
+use schema::store_path::StoreDir;
 use tokio::sync::Semaphore;
 
 use crate::assemble::view::{DefaultView, Panel, View};
@@ -33,6 +36,7 @@ use crate::rejected::Error;
 use policies::Policies;
 
 pub use answer::FoundNar;
+pub use flat_file::FlatFile;
 pub use signed::Merged;
 
 /// One pool and everything it holds.
@@ -50,6 +54,7 @@ pub struct Pool {
     policies: Policies,
     uploads: Semaphore,
     evidence_turns: Arc<Semaphore>,
+    flat_files: Arc<Semaphore>,
 }
 
 impl Pool {
@@ -67,7 +72,8 @@ impl Pool {
         let metrics = Arc::new(Metrics::install());
         let ledger = Ledger::open(&index, &config, &metrics)?;
         let origin = ledger.identity().origin();
-        let policies = Policies::open(&config.policies, &config.store_dir, origin)?;
+        let served = [config.store_dir.clone(), StoreDir::guix()];
+        let policies = Policies::open(&config.policies, &served, origin)?;
         tokio::spawn(crate::metrics::run(Arc::clone(&metrics)));
         let default_view =
             DefaultView { k: config.view_k.get(), names: config.view_signers.clone() };
@@ -81,6 +87,7 @@ impl Pool {
             policies,
             uploads: Semaphore::new(config.max_uploads.get()),
             evidence_turns: Arc::new(Semaphore::new(evidence::AT_ONCE)),
+            flat_files: Arc::new(Semaphore::new(flat_file::AT_ONCE)),
             config,
         }))
     }
@@ -108,6 +115,19 @@ impl Pool {
     /// Why not.
     pub fn check_ready(&self) -> Result<(), Error> {
         self.index.log_size(LogId::Attestations).map(drop)
+    }
+
+    /// The store directory of views for clients of this kind.
+    fn store_dir(&self, dialect: Dialect) -> StoreDir {
+        match dialect {
+            Dialect::Nix => self.config.store_dir.clone(),
+            Dialect::Guix => StoreDir::guix(),
+        }
+    }
+
+    /// Every store directory whose paths can be attested here, the configured one first.
+    fn store_dirs(&self) -> [StoreDir; 2] {
+        [Dialect::Nix, Dialect::Guix].map(|dialect| self.store_dir(dialect))
     }
 
     fn panel(&self, view: &View, signers: &Signers) -> Result<Panel, schema::api::Refused> {

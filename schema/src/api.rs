@@ -206,6 +206,9 @@ pub struct PathReport {
 pub struct ClaimReport {
     /// The claim's identity.
     pub claim: ClaimId,
+    /// In whose words it is made. The same in others is no disagreement.
+    #[serde(default)]
+    pub dialect: Dialect,
     /// The path.
     pub store_path: StorePath,
     /// Its NAR.

@@ -11,7 +11,9 @@ mod guix;
 use std::borrow::Cow;
 use std::num::NonZeroU64;
 
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
+use utoipa::ToSchema;
 
 use crate::base32;
 use crate::hash::{ClaimId, HashError, NarHash};
@@ -57,9 +59,11 @@ pub enum ClaimError {
 }
 
 /// In whose words a claim is made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Dialect {
     /// As a fingerprint, which Nix signs with Ed25519.
+    #[default]
     Nix,
     /// As a narinfo up to its signature, which Guix signs with ECDSA.
     Guix,

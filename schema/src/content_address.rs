@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::base32;
 use crate::claim::Claim;
 use crate::hash::{NarHash, hex};
+use crate::store_path::{BaseName, HashPart, StoreDir, StorePath, StorePathError, check_name};
 
 /// Why a text is not a content address.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -71,6 +72,23 @@ impl ContentAddress {
         hash_part == *path.base().hash_part().as_bytes()
     }
 
+    /// The path called `name` of the file that has this SHA-256 hash: what `guix hash FILE` or
+    /// `sha256sum` says of a source, and a fixed-output derivation that fetches it is sure of.
+    ///
+    /// # Errors
+    /// A name that no path has.
+    pub fn path_of_file(
+        dir: &StoreDir,
+        name: &str,
+        hash: &[u8; 32],
+    ) -> Result<StorePath, StorePathError> {
+        check_name(name.as_bytes())?;
+        let inner = Sha256::digest(format!("fixed:out:sha256:{}:", hex(hash)));
+        let hash_part = HashPart::from_bytes(fold(dir, name, "output:out", &hex(&inner)));
+        let base: BaseName = format!("{hash_part}-{name}").parse()?;
+        Ok(StorePath::new(dir.clone(), base))
+    }
+
     /// The NAR that every path with this address and without a reference to itself has, where the
     /// address says so: `fixed:r:sha256`.
     #[must_use]
@@ -95,7 +113,11 @@ fn path_type(kind: &str, references: &[String], to_self: bool) -> String {
 
 /// The hash part of the path with this type, inner hash and the claim's store and name.
 fn fingerprint_hash(claim: &Claim, path_type: &str, inner_hex: &str) -> [u8; 20] {
-    let (dir, name) = (claim.path().dir(), claim.path().base().name());
+    fold(claim.path().dir(), claim.path().base().name(), path_type, inner_hex)
+}
+
+/// The hash part of the path called `name` with this type and inner hash.
+fn fold(dir: &StoreDir, name: &str, path_type: &str, inner_hex: &str) -> [u8; 20] {
     let digest = Sha256::digest(format!("{path_type}:sha256:{inner_hex}:{dir}:{name}"));
     let mut folded = [0; 20];
     for (at, byte) in digest.iter().enumerate() {
@@ -163,6 +185,16 @@ mod tests {
         for text in ["", "text", "git:sha1:00", "fixed:sha256:00", "fixed:crc:00"] {
             assert!(text.parse::<ContentAddress>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_files_path_follows_from_its_hash() {
+        let hash = Sha256::digest(b"hello\n").into();
+        let path = ContentAddress::path_of_file(&StoreDir::nix(), "f", &hash).unwrap();
+        let address = format!("fixed:sha256:{}", base32::encode(&hash));
+        let address: ContentAddress = address.parse().unwrap();
+        assert!(address.gives_path_of(&claim(&path.to_string(), &[])));
+        assert!(ContentAddress::path_of_file(&StoreDir::nix(), "../f", &hash).is_err());
     }
 
     /// Paths and `CA:` lines that Nix 2.8 made with `builtins.toFile`, `--add` and `--add-fixed`.

@@ -5,9 +5,10 @@ use std::io::{self, Read, Write};
 use nix_archive::nar::encode_regular;
 use schema::api::AttestItem;
 use schema::claim::Claim;
+use schema::guix::ecdsa::EcdsaSecret;
 use schema::hash::NarHash;
 use schema::key::SecretKey;
-use schema::store_path::{BaseName, HashPart, StorePath};
+use schema::store_path::{BaseName, HashPart, StoreDir, StorePath};
 use sha2::{Digest, Sha256};
 
 /// The NAR of one file.
@@ -43,6 +44,22 @@ pub fn path(seed: &str, name: &str) -> StorePath {
         .expect("a well-formed path")
 }
 
+/// The same in `/gnu/store`.
+#[must_use]
+pub fn guix_path(seed: &str, name: &str) -> StorePath {
+    StorePath::new(StoreDir::guix(), path(seed, name).base().clone())
+}
+
+/// A key of Guix's whose secret comes from `seed`.
+///
+/// # Panics
+/// When `name` is not a key's.
+#[must_use]
+pub fn guix_key(name: &str, seed: u8) -> SecretKey {
+    let key = EcdsaSecret::from_bytes(&[seed; 32]).expect("no multiple of the group's order");
+    SecretKey::of_guix(name.parse().expect("a key's name"), key)
+}
+
 /// A key whose secret comes from its name and `seed`.
 ///
 /// # Panics
@@ -65,15 +82,8 @@ pub fn attestation(
 ) -> AttestItem {
     let (nar_hash, nar_size) = (NarHash::of(nar), nar.len() as u64);
     let claim = Claim::new(path.clone(), nar_hash, nar_size, references.to_vec()).expect("a claim");
-    AttestItem {
-        store_path: path.clone(),
-        nar_hash,
-        nar_size,
-        references: claim.references().to_vec(),
-        deriver: None,
-        ca: None,
-        signature: key.sign(claim.signed_bytes().as_bytes()),
-    }
+    let claim = claim.in_dialect(key.public().dialect(), None);
+    AttestItem::new(&claim, key.sign(claim.signed_bytes().as_bytes()))
 }
 
 /// Compressed with zstd, as `pool push` does.

@@ -37,8 +37,13 @@ impl<'s> Word<'s> {
     }
 
     /// Keys of one name are one signer's, and a machine speaks for its root.
-    fn is_by(&self, signer: &KeyName) -> bool {
+    pub(super) fn is_by(&self, signer: &KeyName) -> bool {
         self.name == signer || self.root == Some(signer)
+    }
+
+    /// Whether a machine spoke.
+    pub(super) fn is_delegated(&self) -> bool {
+        self.root.is_some()
     }
 
     /// By whose name it goes.

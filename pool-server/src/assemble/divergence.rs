@@ -3,18 +3,19 @@
 use schema::api::{
     ChallengedClaim, ChallengedPath, ClaimSigners, Divergence, MAX_DIVERGENT_CLAIMS,
 };
+use schema::claim::Claim;
 use schema::key::KeyName;
 use schema::signers::Signers;
 use schema::store_path::{HashPart, StorePath};
 
 use super::choice::Word;
-use super::counts;
 use super::report::file_report;
+use super::{by_meaning, counts};
 use crate::index::{ClaimRecord, PathRecord};
 
-/// A claim that somebody stands behind.
+/// Something that somebody stands behind, in whatever words.
 struct Backed<'r> {
-    record: &'r ClaimRecord,
+    records: Vec<&'r ClaimRecord>,
     /// The index of the first entry for it that counts.
     since: u64,
     signers: Vec<KeyName>,
@@ -39,8 +40,8 @@ pub fn divergence(
     }
     let claim_count = backed.len() as u64;
     let claims = backed.into_iter().take(MAX_DIVERGENT_CLAIMS).map(|backed| ClaimSigners {
-        claim: backed.record.claim.id(),
-        nar_hash: backed.record.claim.nar_hash(),
+        claim: backed.claim().id(),
+        nar_hash: backed.claim().nar_hash(),
         signers: backed.signers,
     });
     let (hash_part, store_path) = (*hash_part, path.clone());
@@ -64,26 +65,32 @@ pub fn challenged(record: &PathRecord, signers: &Signers) -> Vec<ChallengedPath>
 }
 
 fn challenged_claim(backed: Backed<'_>) -> ChallengedClaim {
-    let claim = &backed.record.claim;
+    let claim = backed.claim();
+    let file = backed.records.iter().find_map(|record| record.file);
     ChallengedClaim {
         claim: claim.id(),
         nar_hash: claim.nar_hash(),
         nar_size: claim.nar_size(),
         references: claim.references().to_vec(),
-        file: backed.record.file.map(|file| file_report(&claim.nar_hash(), &file)),
+        file: file.map(|file| file_report(&claim.nar_hash(), &file)),
         signers: backed.signers,
     }
 }
 
 fn backed<'r>(path: &StorePath, record: &'r PathRecord, signers: &Signers) -> Vec<Backed<'r>> {
-    let claims = record.claims.iter().filter(|claim| claim.claim.path() == path);
-    claims.filter_map(|record| Backed::new(record, signers)).collect()
+    let all = by_meaning(Some(record), path.dir()).into_iter();
+    let of_path = all.filter(|records| records[0].claim.path() == path);
+    of_path.filter_map(|records| Backed::new(records, signers)).collect()
 }
 
 impl<'r> Backed<'r> {
-    fn new(record: &'r ClaimRecord, signers: &Signers) -> Option<Self> {
-        let words = record.attestations.iter();
-        let counting = || words.clone().filter(|word| counts(word, &record.claim, signers));
+    fn new(records: Vec<&'r ClaimRecord>, signers: &Signers) -> Option<Self> {
+        let counting = || {
+            records.iter().flat_map(|record| {
+                let words = record.attestations.iter();
+                words.filter(|word| counts(word, &record.claim, signers))
+            })
+        };
         let since = counting().map(|word| word.index).min()?;
         let mut names: Vec<KeyName> = counting()
             .filter_map(|word| Word::of(&word.key_id, word.index, signers))
@@ -91,6 +98,10 @@ impl<'r> Backed<'r> {
             .collect();
         names.sort_unstable();
         names.dedup();
-        Some(Self { record, since, signers: names })
+        Some(Self { records, since, signers: names })
+    }
+
+    fn claim(&self) -> &'r Claim {
+        &self.records[0].claim
     }
 }

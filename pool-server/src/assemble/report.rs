@@ -8,7 +8,7 @@ use schema::signers::Signers;
 use schema::store_path::HashPart;
 
 use crate::blobs::nar_name;
-use crate::index::{AttestationRecord, Candidates, ClaimRecord, FileRecord, PathRecord};
+use crate::index::{AttestationRecord, Candidates, ClaimRecord, FileRecord, PathRecord, distinct};
 
 /// All that is known of a path. `scan` tells what the scan of a claim's NAR found.
 ///
@@ -25,7 +25,8 @@ pub fn path_report<E>(
     for claim in &record.claims {
         claims.push(ClaimReport { scan: scan(&claim.claim)?, ..claim_report(claim, signers) });
     }
-    Ok(PathReport { hash_part, disagreement: claims.len() > 1, refused, claims })
+    let disagreement = distinct(record.claims.iter()).len() > 1;
+    Ok(PathReport { hash_part, disagreement, refused, claims })
 }
 
 fn claim_report(record: &ClaimRecord, signers: &Signers) -> ClaimReport {
@@ -34,6 +35,7 @@ fn claim_report(record: &ClaimRecord, signers: &Signers) -> ClaimReport {
         record.attestations.iter().filter_map(|word| attestation_report(word, signers));
     ClaimReport {
         claim: claim.id(),
+        dialect: claim.dialect(),
         store_path: claim.path().clone(),
         nar_hash: claim.nar_hash(),
         nar_size: claim.nar_size(),

@@ -31,7 +31,7 @@ fn enter(signers: &mut Signers, event: KeyEvent, by: &[&SecretKey], attestations
 fn claim(nar: &str, by: &[(&str, u64)], stored: bool) -> ClaimRecord {
     let claim =
         Claim::new(PATH.parse().unwrap(), NarHash::of(nar.as_bytes()), 112, Vec::new()).unwrap();
-    let bytes = claim.signed_bytes();
+    let bytes = claim.signed_bytes().into_owned();
     let word = |&(name, index): &(&str, u64)| AttestationRecord {
         key_id: key(name).public().id(),
         index,
@@ -57,9 +57,8 @@ fn ask_with(
     let default = DefaultView { k: 1, names: Vec::new() };
     let hash_part = "7h7qgvs4kgzsn8a6rb273saxyqh4jxlz".parse().unwrap();
     let panel = Panel::of(&view, &default, signers).map_err(|refused| refused.code)?;
-    let (claim, file) =
-        shown(&hash_part, Some(&record), &panel, signers).map_err(|refused| refused.code)?;
-    let text = narinfo(claim, file, signers);
+    let shown = shown(&hash_part, Some(&record), (&StoreDir::nix(), &panel), signers);
+    let text = narinfo(&shown.map_err(|refused| refused.code)?, signers);
     Ok(NarInfo::parse_nix(text.as_bytes()).unwrap())
 }
 
@@ -70,6 +69,8 @@ fn of(k: usize, names: &[&str]) -> View {
 fn by(name: &str) -> View {
     View::As(name.parse().unwrap())
 }
+
+mod guix;
 
 #[test]
 fn a_narinfo_carries_every_signature_of_its_claim_and_they_verify() {

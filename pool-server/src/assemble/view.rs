@@ -1,9 +1,12 @@
 //! Views: whose word a narinfo must have before it is shown under an address.
 
 use schema::api::{Refused, RefusedCode};
+use schema::hash::KeyId;
 use schema::key::KeyName;
 use schema::policy::Name;
 use schema::signers::Signers;
+
+use super::choice::Word;
 
 /// A view as an address names it. Nothing of it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +72,20 @@ impl Panel {
         };
         let members = names.iter().map(|name| enrolled(name, signers)).collect::<Result<_, _>>()?;
         Ok(Self { members: Some(members), choice: Choice::AtLeast(k) })
+    }
+
+    /// Where a signer stands among those whom the view names, a machine after its root; nothing for
+    /// those whom it does not name.
+    #[must_use]
+    pub fn rank(&self, key_id: &KeyId, signers: &Signers) -> Option<usize> {
+        let word = Word::of(key_id, 0, signers)?;
+        let at = match &self.choice {
+            Choice::LatestOf(name) => word.is_by(name).then_some(0),
+            Choice::AtLeast(_) => {
+                self.members.as_ref()?.iter().position(|member| word.is_by(member))
+            }
+        };
+        at.map(|at| 2 * at + usize::from(word.is_delegated()))
     }
 
     pub(super) fn choice(&self) -> &Choice {

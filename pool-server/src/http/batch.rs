@@ -18,7 +18,6 @@ use super::error::CacheFailure;
 use super::grant::MayRead;
 use super::params::Params;
 use super::view::Address;
-use crate::assemble::view::View;
 use crate::pool::Pool;
 use crate::rejected::{Error, Rejected};
 
@@ -49,7 +48,7 @@ pub(super) async fn narinfos(
     }
     let body = read_body(body, MAX_ASKED * 33, &pool.config).await?;
     let closure = matches!(options.closure.as_deref(), Some("1" | "true"));
-    let walk = Walk::new(pool, address.view, parse(&body)?, closure);
+    let walk = Walk::new(pool, address, parse(&body)?, closure);
     let pieces = stream::unfold(walk, |mut walk| async {
         walk.piece().transpose().map(|piece| (piece, walk))
     });
@@ -71,15 +70,16 @@ fn parse(body: &[u8]) -> Result<Vec<HashPart>, Rejected> {
 /// A walk over paths, breadth first, each once.
 struct Walk {
     pool: Arc<Pool>,
-    view: View,
+    address: Address,
     waiting: VecDeque<HashPart>,
     seen: HashSet<HashPart>,
     closure: bool,
 }
 
 impl Walk {
-    fn new(pool: Arc<Pool>, view: View, asked: Vec<HashPart>, closure: bool) -> Self {
-        let mut walk = Self { pool, view, waiting: VecDeque::new(), seen: HashSet::new(), closure };
+    fn new(pool: Arc<Pool>, address: Address, asked: Vec<HashPart>, closure: bool) -> Self {
+        let (waiting, seen) = Default::default();
+        let mut walk = Self { pool, address, waiting, seen, closure };
         walk.visit(asked);
         walk
     }
@@ -97,7 +97,9 @@ impl Walk {
         let mut piece = Vec::new();
         while piece.len() < PIECE {
             let Some(hash_part) = self.waiting.pop_front() else { break };
-            let (line, references) = self.pool.batch_line(&self.view, hash_part).map_err(broken)?;
+            let Address { view, dialect, .. } = &self.address;
+            let line = self.pool.batch_line(view, *dialect, hash_part);
+            let (line, references) = line.map_err(broken)?;
             if self.closure {
                 self.visit(references);
             }

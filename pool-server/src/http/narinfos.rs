@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schema::api::{Problem, Refused};
+use schema::claim::Dialect;
 use schema::narinfo::MAX_NARINFO_LEN;
 use schema::store_path::HashPart;
 
@@ -22,9 +23,10 @@ use crate::rejected::Rejected;
 pub(super) async fn cache_info(
     State(pool): State<Shared>,
     _: MayRead,
-    _: Address,
+    address: Address,
 ) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/x-nix-cache-info")], pool.cache_info().print())
+    let info = pool.cache_info(address.dialect);
+    ([(header::CONTENT_TYPE, "text/x-nix-cache-info")], info.print())
 }
 
 pub(super) async fn read(
@@ -34,14 +36,24 @@ pub(super) async fn read(
     headers: HeaderMap,
 ) -> Result<Response, CacheFailure> {
     match File::parse(&address.file)? {
-        File::NarInfo(hash_part) => Ok(match pool.narinfo(&address.view, &hash_part)? {
-            Ok(text) => shown(text, "text/x-nix-narinfo", &pool),
-            Err(refused) => not_shown(refused, &headers, &pool),
-        }),
+        File::NarInfo(hash_part) => {
+            let answer = pool.narinfo(&address.view, address.dialect, &hash_part)?;
+            Ok(match answer {
+                Ok(text) => shown(text, media_type(address.dialect), &pool),
+                Err(refused) => not_shown(refused, &headers, &pool),
+            })
+        }
         File::Listing(hash_part) => {
-            let listing = pool.listing(&address.view, &hash_part)?;
+            let listing = pool.listing(&address.view, address.dialect, &hash_part)?;
             Ok(shown(listing, "application/json", &pool))
         }
+    }
+}
+
+fn media_type(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Nix => "text/x-nix-narinfo",
+        Dialect::Guix => "application/x-nix-narinfo",
     }
 }
 

@@ -1,7 +1,9 @@
 //! NARs: `nar/<hash>.nar.<suffix>` for package managers, `/api/v1/nars` for our own clients.
 
+use std::collections::HashMap;
+
 use axum::body::Body;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
@@ -23,7 +25,7 @@ use super::range::{Part, asked_part};
 use super::view::Address;
 use crate::blobs::NarFile;
 use crate::ingest::Declared;
-use crate::pool::FoundNar;
+use crate::pool::{FoundNar, Pool};
 use crate::rejected::Rejected;
 use crate::serve::sendfile::{Outlet, WORTHWHILE};
 
@@ -39,11 +41,38 @@ pub(super) async fn read(
 ) -> Result<Response, CacheFailure> {
     let (digits, compression) = parse_name(&address.file)?;
     let found = pool.nar(digits, compression)?;
+    Ok(send(found, &pool, &headers, outlet))
+}
+
+/// The NAR of a path, where `guix publish` has it.
+pub(super) async fn read_of_path(
+    State(pool): State<Shared>,
+    _: MayRead,
+    address: Address,
+    Path(parts): Path<HashMap<String, String>>,
+    headers: HeaderMap,
+    outlet: Option<Extension<Outlet>>,
+) -> Result<Response, CacheFailure> {
+    let compression = parts.get("compression").and_then(|name| name.parse().ok());
+    let named = compression.zip(address.file.parse().ok());
+    let (compression, base) = named.ok_or_else(|| {
+        let detail = format!("{:?} is not the NAR of a path", address.file);
+        Rejected::not_found("no_such_file", detail)
+    })?;
+    Ok(send(pool.nar_of(&address.view, &base, compression)?, &pool, &headers, outlet))
+}
+
+fn send(
+    found: FoundNar,
+    pool: &Pool,
+    headers: &HeaderMap,
+    outlet: Option<Extension<Outlet>>,
+) -> Response {
     let lifetime = if pool.config.private { "private" } else { "public" };
     let outlet = outlet.as_ref().map(|Extension(outlet)| outlet);
-    let response = render(found, &headers, lifetime, outlet);
+    let response = render(found, headers, lifetime, outlet);
     pool.metrics.nar_bytes_out.increment(http_body::Body::size_hint(response.body()).lower());
-    Ok(response)
+    response
 }
 
 pub(super) async fn put(

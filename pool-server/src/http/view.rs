@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::request::Parts;
+use schema::claim::Dialect;
 use schema::key::KeyName;
 use schema::policy::Name;
 
@@ -15,9 +16,10 @@ use crate::rejected::Rejected;
 /// The most signers an address may name.
 const MAX_NAMES: usize = 64;
 
-/// The view in the address, and its last part.
+/// The view in the address, for whose clients it is, and its last part.
 pub(super) struct Address {
     pub(super) view: View,
+    pub(super) dialect: Dialect,
     pub(super) file: String,
 }
 
@@ -44,7 +46,9 @@ impl FromRequestParts<Arc<Pool>> for Address {
             (None, None, None, Some(policy)) => View::Policy(policy_name(policy)?),
             _ => View::Default,
         };
-        Ok(Self { view, file: file.to_owned() })
+        // The routes under /gnu carry it with them.
+        let dialect = parts.extensions.get().copied().unwrap_or(Dialect::Nix);
+        Ok(Self { view, dialect, file: file.to_owned() })
     }
 }
 

@@ -1,18 +1,20 @@
 //! What package managers ask.
 
 use bytes::Bytes;
-use schema::api::{BatchLine, Refused};
+use schema::api::{BatchLine, Refused, RefusedCode};
 use schema::cache_info::CacheInfo;
+use schema::claim::Dialect;
 use schema::compression::Compression;
-use schema::hash::{FileHash, NarHash};
+use schema::guix::key_file::print_public;
+use schema::hash::{FileHash, KeyId, NarHash};
 use schema::signers::Signers;
 use schema::store_path::{BaseName, HashPart};
 
 use super::Pool;
-use crate::assemble;
 use crate::assemble::view::View;
+use crate::assemble::{self, Shown};
 use crate::blobs::NarFile;
-use crate::index::{ClaimRecord, FileRecord, PathRecord};
+use crate::index::PathRecord;
 use crate::rejected::{Error, Failure, Rejected};
 
 /// A NAR's file and what is to be said of it.
@@ -24,11 +26,11 @@ pub struct FoundNar {
 }
 
 impl Pool {
-    /// How this cache introduces itself.
+    /// How this cache introduces itself to clients of this kind.
     #[must_use]
-    pub fn cache_info(&self) -> CacheInfo {
+    pub fn cache_info(&self, dialect: Dialect) -> CacheInfo {
         CacheInfo {
-            store_dir: self.config.store_dir.clone(),
+            store_dir: self.store_dir(dialect),
             want_mass_query: true,
             priority: self.config.priority,
             batch: Some("/get-narinfos-v1".to_owned()),
@@ -42,12 +44,11 @@ impl Pool {
     pub fn narinfo(
         &self,
         view: &View,
+        dialect: Dialect,
         hash_part: &HashPart,
     ) -> Result<Result<String, Refused>, Error> {
-        let signers = self.signers();
-        let record = self.index.path(hash_part)?;
-        let shown = self.claim_shown(view, hash_part, record.as_ref(), &signers)?;
-        let text = shown.map(|(claim, file)| assemble::narinfo(claim, file, &signers));
+        let (line, _) = self.batch_line(view, dialect, *hash_part)?;
+        let text = line.narinfo.ok_or_else(|| line.refused.unwrap_or_else(|| silent(hash_part)));
         match &text {
             Ok(_) => self.metrics.narinfos_served.increment(1),
             Err(refused) => self.metrics.narinfo_refused(refused.code),
@@ -62,14 +63,15 @@ impl Pool {
     pub fn batch_line(
         &self,
         view: &View,
+        dialect: Dialect,
         hash_part: HashPart,
     ) -> Result<(BatchLine, Vec<HashPart>), Error> {
         let signers = self.signers();
         let record = self.index.path(&hash_part)?;
-        let shown = self.claim_shown(view, &hash_part, record.as_ref(), &signers)?;
-        let answer = shown.map(|(claim, file)| {
-            let references = claim.claim.references().iter().map(BaseName::hash_part).collect();
-            (assemble::narinfo(claim, file, &signers), references)
+        let shown = self.shown_by(view, dialect, &hash_part, record.as_ref(), &signers)?;
+        let answer = shown.and_then(|shown| {
+            let references = shown.claim().references().iter().map(BaseName::hash_part).collect();
+            Ok((self.printed(&shown, view, dialect, &signers)?, references))
         });
         Ok(match answer {
             Ok((text, references)) => {
@@ -81,32 +83,79 @@ impl Pool {
         })
     }
 
-    /// The claim that a view shows for a path, and the file of its NAR, or why it shows none.
-    fn claim_shown<'r>(
+    fn printed(
+        &self,
+        shown: &Shown<'_>,
+        view: &View,
+        dialect: Dialect,
+        signers: &Signers,
+    ) -> Result<String, Refused> {
+        if dialect == Dialect::Nix {
+            return Ok(assemble::narinfo(shown, signers));
+        }
+        if let View::Policy(name) = view {
+            let rank = |key_id: &KeyId| self.principal_of(name, key_id, signers);
+            return assemble::guix_narinfo(shown, signers, rank);
+        }
+        let panel = self.panel(view, signers)?;
+        assemble::guix_narinfo(shown, signers, |key_id| panel.rank(key_id, signers))
+    }
+
+    /// What a view shows of a path, or why it shows nothing.
+    pub(super) fn shown_by<'r>(
         &self,
         view: &View,
+        dialect: Dialect,
         hash_part: &HashPart,
         record: Option<&'r PathRecord>,
         signers: &Signers,
-    ) -> Result<Result<(&'r ClaimRecord, FileRecord), Refused>, Error> {
+    ) -> Result<Result<Shown<'r>, Refused>, Error> {
+        let store_dir = self.store_dir(dialect);
         if let View::Policy(name) = view {
             let allowed = self.allowed(name, hash_part)?;
-            return Ok(allowed.and_then(|id| assemble::claimed(hash_part, record, &id)));
+            let claimed = |id| assemble::claimed(hash_part, record, &store_dir, &id);
+            return Ok(allowed.and_then(claimed));
         }
-        let panel = self.panel(view, signers);
-        Ok(panel.and_then(|panel| assemble::shown(hash_part, record, &panel, signers)))
+        let shown = self
+            .panel(view, signers)
+            .and_then(|panel| assemble::shown(hash_part, record, (&store_dir, &panel), signers));
+        Ok(shown)
+    }
+
+    /// The key by which Guix verifies what a view shows, if that is one signer's.
+    ///
+    /// # Errors
+    /// A view of several signers, or of one without a key of Guix's.
+    pub fn guix_key(&self, view: &View) -> Result<String, Rejected> {
+        let name = match view {
+            View::As(name) => name,
+            View::Signers { names, .. } if names.len() == 1 => &names[0],
+            _ => {
+                let detail = "this is not the view of one signer";
+                return Err(Rejected::not_found("no_key", detail)
+                    .hint("/gnu/as/<signer>/signing-key.pub is the key of one"));
+            }
+        };
+        let signers = self.signers();
+        let key = signers.named(name).and_then(|signer| signer.key.guix());
+        let none = || Rejected::not_found("no_key", format!("{name} has no key of Guix's here"));
+        Ok(print_public(key.ok_or_else(none)?))
     }
 
     /// The listing of the NAR that a view shows for a path.
     ///
     /// # Errors
     /// No narinfo in this view, no listing of its NAR, or a failing database.
-    pub fn listing(&self, view: &View, hash_part: &HashPart) -> Result<Vec<u8>, Failure> {
+    pub fn listing(
+        &self,
+        view: &View,
+        dialect: Dialect,
+        hash_part: &HashPart,
+    ) -> Result<Vec<u8>, Failure> {
         let signers = self.signers();
         let record = self.index.path(hash_part)?;
-        let shown = self.claim_shown(view, hash_part, record.as_ref(), &signers)?;
-        let (claim, _) = shown.map_err(not_shown)?;
-        let nar_hash = claim.claim.nar_hash();
+        let shown = self.shown_by(view, dialect, hash_part, record.as_ref(), &signers)?;
+        let nar_hash = shown.map_err(not_shown)?.claim().nar_hash();
         let listing = self.index.listing(&nar_hash)?.ok_or_else(|| {
             Rejected::not_found(
                 "no_listing",
@@ -149,6 +198,32 @@ impl Pool {
         Ok(FoundNar { file_hash, file: self.blobs.nar(&nar_hash, kept)? })
     }
 
+    /// The NAR of a path, under the name that `guix publish` has for it: an old narinfo may have it in
+    /// what is signed.
+    ///
+    /// # Errors
+    /// No such path in this view, its NAR in another compression, or a failing database or disk.
+    pub fn nar_of(
+        &self,
+        view: &View,
+        base: &BaseName,
+        compression: Compression,
+    ) -> Result<FoundNar, Failure> {
+        let (signers, hash_part) = (self.signers(), base.hash_part());
+        let record = self.index.path(&hash_part)?;
+        let shown = self.shown_by(view, Dialect::Guix, &hash_part, record.as_ref(), &signers)?;
+        let shown = shown.map_err(not_shown)?;
+        if shown.claim().path().base() != base {
+            return Err(Rejected::not_found("no_nar", format!("no NAR of {base} is here")).into());
+        }
+        let (nar_hash, kept) = (shown.claim().nar_hash(), shown.file());
+        if kept.compression != compression {
+            let detail = format!("the NAR is kept as {}, not as {compression}", kept.compression);
+            return Err(Rejected::not_found("other_compression", detail).into());
+        }
+        Ok(FoundNar { file_hash: kept.file_hash, file: self.blobs.nar(&nar_hash, compression)? })
+    }
+
     /// A build log.
     ///
     /// # Errors
@@ -173,6 +248,11 @@ fn is_unsniffed(compression: Compression) -> bool {
     matches!(compression, Compression::None | Compression::Brotli)
 }
 
-fn not_shown(refused: Refused) -> Rejected {
+/// Neither a narinfo nor a reason, which no line of a batch is.
+fn silent(hash_part: &HashPart) -> Refused {
+    Refused { code: RefusedCode::NeverSeen, detail: format!("nothing is said of {hash_part}") }
+}
+
+pub(super) fn not_shown(refused: Refused) -> Rejected {
     Rejected::not_found("no_narinfo", refused.detail)
 }

@@ -260,7 +260,7 @@ fn of_each_path(record: &PathRecord, covered: u64, signers: &Signers) -> BTreeMa
 fn claim(record: &ClaimRecord, entries: Vec<schema::api::AttestationReport>) -> EvidenceClaim {
     let nar_hash = record.claim.nar_hash();
     EvidenceClaim {
-        text: record.claim.signed_bytes(),
+        text: record.claim.signed_bytes().into_owned(),
         ca: record.content_address.as_ref().map(ToString::to_string),
         file: record.file.map(|file| file_report(&nar_hash, &file)),
         entries,

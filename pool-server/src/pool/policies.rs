@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use schema::api::{Refused, RefusedCode};
 use schema::decide::{Closure, Decision, Hearing, Outcome, Said, closure, decide};
-use schema::hash::ClaimId;
+use schema::hash::{ClaimId, KeyId};
 use schema::policy::{Name, Policy};
 use schema::signers::Signers;
 use schema::statement::Statement;
@@ -62,12 +62,12 @@ impl Policies {
     /// A file that is no policy, or one that can allow nothing here.
     pub(super) fn open(
         files: &[PathBuf],
-        store_dir: &StoreDir,
+        store_dirs: &[StoreDir; 2],
         origin: &str,
     ) -> Result<Self, Error> {
         let mut policies = BTreeMap::new();
         for file in files {
-            let policy = read(file, store_dir, origin)?;
+            let policy = read(file, store_dirs, origin)?;
             let (verdicts, statements) = Default::default();
             let name = policy.name().clone();
             let held = Held { policy, verdicts, statements };
@@ -81,6 +81,18 @@ impl Policies {
 }
 
 impl Pool {
+    /// Where a key stands among the principals of a policy, if it speaks for one.
+    pub(super) fn principal_of(
+        &self,
+        name: &Name,
+        key_id: &KeyId,
+        signers: &Signers,
+    ) -> Option<usize> {
+        let policy = &self.policies.0.get(name)?.policy;
+        let principal = policy.principal_of(key_id, signers)?;
+        policy.principals().iter().position(|it| it.name() == principal.name())
+    }
+
     /// The claim that a policy allows for a path, with all that it refers to.
     ///
     /// # Errors
@@ -198,8 +210,10 @@ impl Trial<'_> {
         hash_part: &HashPart,
     ) -> Result<(Closure, HashMap<StorePath, Decision>), Error> {
         let record = self.pool.index.path(hash_part)?.unwrap_or_default();
-        let roots: HashSet<StorePath> =
-            record.claims.iter().map(|claim| claim.claim.path().clone()).collect();
+        // Others may have their paths in another store.
+        let paths = record.claims.iter().map(|claim| claim.claim.path());
+        let ours = paths.filter(|path| path.dir() == self.held.policy.store_dir());
+        let roots: HashSet<StorePath> = ours.cloned().collect();
         let mut waiting: Vec<StorePath> = roots.iter().cloned().collect();
         let mut met = roots.clone();
         let mut decisions = HashMap::new();
@@ -276,14 +290,15 @@ fn one_of(
     }
 }
 
-fn read(file: &Path, store_dir: &StoreDir, origin: &str) -> Result<Policy, Error> {
+fn read(file: &Path, store_dirs: &[StoreDir; 2], origin: &str) -> Result<Policy, Error> {
     let text = std::fs::read_to_string(file).map_err(Error::file("read", file))?;
     let policy = Policy::parse(&text).map_err(|error| {
         let (line, column) = (error.line, error.column);
         refused(file, format!("line {line}, column {column}: {}", error.what), &error.hint)
     })?;
-    if policy.store_dir() != store_dir {
-        let what = format!("it is about {}, and this pool about {store_dir}", policy.store_dir());
+    if !store_dirs.contains(policy.store_dir()) {
+        let (about, served) = (policy.store_dir(), &store_dirs[0]);
+        let what = format!("it is about {about}, and this pool about {served}");
         return Err(refused(file, what, "leave it out"));
     }
     if let Some(other) = policy.ledger().origins().find(|listed| *listed != origin) {

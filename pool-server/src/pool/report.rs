@@ -1,8 +1,9 @@
 //! Questions of people and programs.
 
 use schema::api::{Info, LogKeys, NarReport, PathReport, Signer, Signers};
+use schema::claim::Dialect;
 use schema::hash::NarHash;
-use schema::store_path::HashPart;
+use schema::store_path::{HashPart, StoreDir};
 
 use super::Pool;
 use crate::assemble::report::{file_report, path_report, scan_report};
@@ -61,7 +62,9 @@ impl Pool {
             let detail = format!("nobody has attested a path with the hash part {hash_part} here");
             Rejected::not_found("never_seen", detail)
         })?;
-        let refused = self.narinfo(&View::Default, &hash_part)?.err();
+        let is_guix = record.claims.iter().all(|it| it.claim.path().dir() == &StoreDir::guix());
+        let dialect = if is_guix { Dialect::Guix } else { Dialect::Nix };
+        let refused = self.narinfo(&View::Default, dialect, &hash_part)?.err();
         let report = path_report(hash_part, &record, &self.signers(), refused, |claim| {
             let Some(blob) = self.index.blob(&claim.nar_hash())? else {
                 return Ok::<_, Error>(None);

@@ -8,7 +8,7 @@ use schema::hash::NarHash;
 use schema::narinfo::NarInfo;
 use schema::signature::NamedSignature;
 use schema::signers::Signers;
-use schema::store_path::{BaseName, HashPart};
+use schema::store_path::{BaseName, HashPart, StoreDir, StorePath};
 
 use super::Pool;
 use super::signed::{Document, Merged, check_signed, part, unknown_signer};
@@ -29,14 +29,11 @@ impl Pool {
         receipts: bool,
     ) -> Result<Vec<Logged>, Failure> {
         let signers = self.signers();
-        let store_dir = self.config.store_dir.clone();
+        let served = self.store_dirs();
         let verifying = tokio::task::spawn_blocking(move || {
             let vouch = |(at, item): (usize, AttestItem)| {
-                if *item.store_path.dir() != store_dir {
-                    return Err(numbered(
-                        at,
-                        other_store(&item.store_path.to_string(), store_dir.as_str()),
-                    ));
+                if !served.contains(item.store_path.dir()) {
+                    return Err(numbered(at, other_store(&item.store_path, &served[0])));
                 }
                 vouch(item, &signers).map_err(|rejected| numbered(at, rejected))
             };
@@ -123,7 +120,7 @@ impl Pool {
             return Err(Rejected::unprocessable("wrong_store_path", detail));
         }
         if *path.dir() != self.config.store_dir {
-            return Err(other_store(&path.to_string(), self.config.store_dir.as_str()));
+            return Err(other_store(path, &self.config.store_dir));
         }
         Ok(())
     }
@@ -179,7 +176,8 @@ fn vouch(item: AttestItem, signers: &Signers) -> Result<Vouched, Rejected> {
     let name = item.signature.name().clone();
     let mut keys: Vec<_> = signers.keys_named(&name).map(|signer| &signer.key).collect();
     let newest = keys.pop().ok_or_else(|| unknown_signer(&name))?;
-    let claim = Claim::new(item.store_path, item.nar_hash, item.nar_size, item.references)
+    let claim = item
+        .claim()
         .map_err(|error| Rejected::unprocessable("claim_malformed", format!("{path}: {error}")))?;
     let address = item.ca.and_then(|address| address.parse().ok());
     let content_address = address
@@ -188,6 +186,7 @@ fn vouch(item: AttestItem, signers: &Signers) -> Result<Vouched, Rejected> {
     let bytes = claim.signed_bytes();
     let older = keys.iter().find(|key| key.verifies(bytes.as_bytes(), item.signature.signature()));
     let key = older.copied().unwrap_or(newest);
+    drop(bytes);
     let attestation = Signed::new(claim, item.signature).verify(key).map_err(|error| {
         Rejected::unprocessable("signature_invalid", format!("{path}: {error}"))
             .hint("it must be over the path, NAR hash, NAR size and references that are sent")
@@ -196,19 +195,14 @@ fn vouch(item: AttestItem, signers: &Signers) -> Result<Vouched, Rejected> {
 }
 
 fn item(narinfo: &NarInfo, signature: NamedSignature) -> AttestItem {
-    let claim = &narinfo.claim;
     AttestItem {
-        store_path: claim.path().clone(),
-        nar_hash: claim.nar_hash(),
-        nar_size: claim.nar_size(),
-        references: claim.references().to_vec(),
         deriver: narinfo.deriver.clone(),
         ca: narinfo.content_address.as_ref().map(ToString::to_string),
-        signature,
+        ..AttestItem::new(&narinfo.claim, signature)
     }
 }
 
-fn other_store(path: &str, store_dir: &str) -> Rejected {
+fn other_store(path: &StorePath, store_dir: &StoreDir) -> Rejected {
     Rejected::unprocessable(
         "other_store",
         format!("{path} is not in {store_dir}, which this pool serves"),

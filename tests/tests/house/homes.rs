@@ -28,7 +28,10 @@ pub(super) const HOMES: [Home; 55] = [
     schema("ed25519_dalek", &["key"]),
     schema("hmac", &["guix::ecdsa"]),
     schema("toml", &["policy"]),
-    schema("utoipa", &["api", "compression", "key_event", "tlog", "verifiable_map", "wire_text"]),
+    schema(
+        "utoipa",
+        &["api", "claim", "compression", "key_event", "tlog", "verifiable_map", "wire_text"],
+    ),
     // The door takes a router, and no more.
     server("axum", &["http", "serve"]),
     server("axum_server", &["serve"]),
