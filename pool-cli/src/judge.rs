@@ -172,7 +172,7 @@ impl Judge {
     }
 
     /// The signatures over a claim that were verified, by the keys that the policy knows, which were
-    /// valid then.
+    /// valid then. Those over the same claim in other words are no signatures over this one.
     pub(crate) fn signatures(&self, claim: &Claim) -> Vec<(KeyName, Signature)> {
         let mut signatures: Vec<(KeyName, Signature)> = Vec::new();
         for ledger in &self.ledgers {
@@ -281,7 +281,7 @@ impl Judge {
             let seen = ledger.seen();
             let shown = seen.memory.of(path).and_then(|heard| heard.shown.as_ref());
             let shown = shown.into_iter().flat_map(|shown| shown.claims());
-            for it in shown.filter(|it| it.claim == *claim) {
+            for it in shown.filter(|it| it.claim.agrees_with(claim)) {
                 files.extend(it.file.clone().map(|file| (number, file)));
                 content_address = content_address.or_else(|| it.content_address.clone());
             }

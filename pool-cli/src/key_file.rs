@@ -162,6 +162,17 @@ pub(crate) fn secret(argument: &Path) -> Result<SecretKey> {
     }
 }
 
+/// Reads a secret key of Guix's, which gets the name that `name` finds for it.
+pub(crate) fn guix_secret(
+    path: &Path,
+    name: impl FnOnce(&EcdsaKey) -> Result<KeyName>,
+) -> Result<SecretKey> {
+    match held(path)? {
+        Held::Named(key) => Ok(key),
+        Held::Unnamed(key) => Ok(SecretKey::of_guix(name(&key.public())?, key)),
+    }
+}
+
 /// Reads a secret key. One of Guix's gets the name that it is known by to a pool.
 pub(crate) async fn secret_known_to(remote: &Remote<'_>, argument: &Path) -> Result<SecretKey> {
     let key = match held(argument)? {

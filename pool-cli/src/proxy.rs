@@ -3,6 +3,7 @@
 
 mod answer;
 pub(crate) mod door;
+mod guix;
 pub(crate) mod host_key;
 mod metrics;
 mod narinfo;
@@ -96,6 +97,7 @@ pub(crate) struct Proxy {
     store_dir: StoreDir,
     metrics: Metrics,
     nars: Arc<Semaphore>,
+    output: &'static Output,
 }
 
 impl Proxy {
@@ -105,12 +107,13 @@ impl Proxy {
         sources: Sources,
         key: HostKey,
         store_dir: StoreDir,
+        output: &'static Output,
     ) -> Self {
         let sources = Arc::new(sources);
         let prefetch = Prefetch::new(Arc::clone(&sources), Limits::default());
         let metrics = Metrics::install();
         let nars = Arc::new(Semaphore::new(NARS_AT_ONCE));
-        Self { judge, sources, prefetch, key, store_dir, metrics, nars }
+        Self { judge, sources, prefetch, key, store_dir, metrics, nars, output }
     }
 }
 

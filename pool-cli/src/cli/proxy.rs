@@ -40,9 +40,10 @@ pub(crate) struct Proxy {
     #[arg(long, value_name = "DIR")]
     pub(crate) state_dir: Option<PathBuf>,
 
-    /// Print how to set up this host, instead of serving: nix.conf, systemd, nixos, or all.
+    /// Print how to set up this host, instead of serving: nix.conf, nixos, guix, guix-system, systemd,
+    /// or all that fits the policy's store.
     ///
-    /// The host's key is made if there is none yet, since nix.conf names it.
+    /// The host's key is made if there is none yet, since the package manager is told of it.
     #[arg(
         long,
         value_name = "WHAT",
@@ -55,7 +56,7 @@ pub(crate) struct Proxy {
 
 impl ValueEnum for Which {
     fn value_variants<'a>() -> &'a [Self] {
-        &[Self::All, Self::NixConf, Self::Systemd, Self::NixOs]
+        &[Self::All, Self::NixConf, Self::NixOs, Self::Guix, Self::GuixSystem, Self::Systemd]
     }
 
     fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
@@ -64,6 +65,8 @@ impl ValueEnum for Which {
             Self::NixConf => "nix.conf",
             Self::Systemd => "systemd",
             Self::NixOs => "nixos",
+            Self::Guix => "guix",
+            Self::GuixSystem => "guix-system",
         }))
     }
 }
@@ -74,6 +77,10 @@ To set up a host, as root:
     --state-dir /var/lib/narpool-proxy --print-config
   prints what goes into nix.conf and which units to install. Then:
   systemctl enable --now narpool-proxy.socket
+
+For Guix, with a policy whose store_dir is \"/gnu/store\":
+  guix-daemon then takes substitutes from the proxy alone, whose key is the only one in its list. What
+  is refused is printed here with the reason: Guix itself says only that there is no substitute.
 
 What the package manager remembers:
   Nix remembers for an hour that a path was refused, and for a month that it was shown. The first is
@@ -86,6 +93,7 @@ What the proxy answers:
   /                   how it fares, in plain text
   /metrics, /healthz  for Prometheus, and for whoever looks whether it runs
   <hash>.narinfo      what the policy allows, signed with the host's key; else 404 with the reason
+  signing-key.pub     the host's key
   nar/…               the NAR, unpacked and checked, from whichever source gives the right one
 
 With --json, the line that tells the address is {\"address\": URL}.";
@@ -120,6 +128,6 @@ mod tests {
             let proxy = read(&format!("{option} --policy p")).unwrap();
             assert_eq!(proxy.print_config, Some(which), "{option}");
         }
-        assert!(read("--policy p --print-config=guix").is_err());
+        assert!(read("--policy p --print-config=debian").is_err());
     }
 }

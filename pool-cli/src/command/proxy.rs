@@ -4,6 +4,8 @@ use std::env;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use schema::claim::Dialect;
+use schema::store_path::StoreDir;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::{Global, Judging, Proxy};
@@ -31,7 +33,6 @@ pub(super) async fn run(
         output.raw(print(which, &arguments, global, &state, &pools)?.as_bytes());
         return Ok(Exit::Yes);
     }
-    let key = HostKey::of(&state)?;
     let mut stop = signal(SignalKind::terminate()).context("listening for signals")?;
     let judging = Judging {
         pools: pools.iter().map(|pool| pool.server.clone()).collect(),
@@ -46,13 +47,19 @@ pub(super) async fn run(
     let caches: Vec<Access> = arguments.from.iter().map(cache).collect();
     let sources = Sources::new(&pools, &caches, Pace::default(), output)?;
     let store_dir = judge.policy().store_dir().clone();
-    let proxy = proxy::Proxy::new(judge, sources, key, store_dir);
+    let key = HostKey::of(&state, dialect_of(&store_dir))?;
+    let proxy = proxy::Proxy::new(judge, sources, key, store_dir, output);
     let door = Door::open(arguments.listen)?;
     let stopped = async {
         stop.recv().await;
     };
     proxy::serve(proxy, door, output, stopped).await?;
     Ok(Exit::Yes)
+}
+
+/// Whose package manager has this store.
+fn dialect_of(store_dir: &StoreDir) -> Dialect {
+    if *store_dir == StoreDir::guix() { Dialect::Guix } else { Dialect::Nix }
 }
 
 fn default_state() -> PathBuf {
@@ -70,7 +77,8 @@ fn print(
     pools: &[Access],
 ) -> Result<String> {
     // What is printed is for policies that can be used.
-    judge::read_policy(&arguments.policy)?;
+    let policy = judge::read_policy(&arguments.policy)?;
+    let dialect = dialect_of(policy.store_dir());
     let absolute = |file: &Path| {
         file.canonicalize().with_context(|| format!("looking for {}", file.display()))
     };
@@ -91,10 +99,10 @@ fn print(
     }
     let setup = Setup {
         listen: arguments.listen,
-        key: HostKey::of(state)?.public(),
+        key: HostKey::of(state, dialect)?.public(),
         state: state.to_owned(),
         program: env::current_exe().context("asking where this program lies")?,
         words,
     };
-    Ok(setup.print(which))
+    setup.print(which)
 }

@@ -1,10 +1,12 @@
 //! `pool show`: what a pool knows, and who says so.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::Path;
 
 use anyhow::Result;
 use schema::api::{ClaimReport, NarReport, PathReport, ScanReport};
+use schema::claim::Dialect;
 use schema::hash::NarHash;
 use schema::store_path::HashPart;
 
@@ -62,7 +64,7 @@ fn path_text(report: &PathReport) -> String {
         let _ = writeln!(
             out,
             "SIGNERS DISAGREE: {} about this path; each signer's view serves its own",
-            plural(report.claims.len(), "different claim")
+            plural(different(&report.claims), "different claim")
         );
     }
     if let Some(refused) = &report.refused {
@@ -71,9 +73,19 @@ fn path_text(report: &PathReport) -> String {
     out
 }
 
+/// How many of the claims say different things, whatever the words.
+fn different(claims: &[ClaimReport]) -> usize {
+    let said = |it: &ClaimReport| (it.store_path.clone(), it.nar_hash, it.references.clone());
+    claims.iter().map(said).collect::<HashSet<_>>().len()
+}
+
 fn claim_text(out: &mut String, claim: &ClaimReport, number: Option<usize>) {
     let number = number.map(|number| format!(" {number}")).unwrap_or_default();
-    let _ = writeln!(out, "  claim{number}       {}", claim.claim);
+    let words = match claim.dialect {
+        Dialect::Nix => "",
+        Dialect::Guix => ", in Guix's words",
+    };
+    let _ = writeln!(out, "  claim{number}       {}{words}", claim.claim);
     let _ = writeln!(out, "    NAR         {} ({})", claim.nar_hash, bytes(claim.nar_size));
     let _ = match &claim.file {
         Some(file) => {

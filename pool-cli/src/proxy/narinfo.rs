@@ -4,7 +4,7 @@ use std::iter;
 
 use schema::compression::Compression;
 use schema::hash::{FileHash, NarHash};
-use schema::narinfo::{Delivery, nix};
+use schema::narinfo::{Delivery, guix, nix};
 use schema::store_path::HashPart;
 
 use super::host_key::HostKey;
@@ -43,7 +43,15 @@ pub(super) fn print(allowed: &Allowed, key: &HostKey) -> String {
         file_hash: Some(FileHash::from_bytes(*claim.nar_hash().as_bytes())),
         file_size: Some(claim.nar_size()),
     };
-    let signature = key.sign(claim);
-    let signatures = iter::once((signature.name(), signature.signature()));
-    nix::print(claim, &delivery, (None, allowed.content_address.as_ref()), signatures)
+    let (claim, signature) = key.sign(claim);
+    match key.public().guix() {
+        Some(key) => {
+            let signed_by = (signature.name(), key, signature.signature());
+            guix::print(&claim, None, Some(signed_by), &[delivery])
+        }
+        None => {
+            let signatures = iter::once((signature.name(), signature.signature()));
+            nix::print(&claim, &delivery, (None, allowed.content_address.as_ref()), signatures)
+        }
+    }
 }

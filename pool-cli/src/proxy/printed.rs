@@ -3,9 +3,14 @@
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
+use schema::guix::acl::{Acl, AclKey};
+use schema::guix::ecdsa::EcdsaKey;
+use schema::guix::key_file::print_public;
 use schema::key::PublicKey;
 
 use super::door::Loopback;
+use crate::exit::Failure;
 
 /// Where systemd keeps the state of the unit.
 const STATE: &str = "/var/lib/narpool-proxy";
@@ -21,6 +26,10 @@ pub(crate) enum Which {
     Systemd,
     /// The same as a NixOS module.
     NixOs,
+    /// How guix-daemon is told, on any system.
+    Guix,
+    /// The same as a part of a Guix System configuration.
+    GuixSystem,
 }
 
 /// What the files are made from.
@@ -48,13 +57,26 @@ pub(crate) enum Word {
 
 impl Setup {
     /// The text to print.
-    pub(crate) fn print(&self, which: Which) -> String {
-        match which {
-            Which::NixConf => self.nix_conf(),
-            Which::Systemd => self.systemd(),
-            Which::NixOs => self.nixos(),
-            Which::All => [self.nix_conf(), self.systemd(), self.nixos()].join("\n"),
-        }
+    ///
+    /// # Errors
+    /// What is for another package manager than the policy's.
+    pub(crate) fn print(&self, which: Which) -> Result<String> {
+        let systemd = self.systemd();
+        Ok(match (which, self.key.guix()) {
+            (Which::Systemd, _) => systemd,
+            (Which::NixConf, None) => self.nix_conf(),
+            (Which::NixOs, None) => self.nixos(),
+            (Which::All, None) => [self.nix_conf(), systemd, self.nixos()].join("\n"),
+            (Which::Guix, Some(key)) => self.guix(key),
+            (Which::GuixSystem, Some(key)) => self.guix_system(key),
+            (Which::All, Some(key)) => [self.guix(key), systemd, self.guix_system(key)].join("\n"),
+            (Which::NixConf | Which::NixOs, Some(_)) => {
+                return Err(of_other("/gnu/store", "guix or guix-system").into());
+            }
+            (Which::Guix | Which::GuixSystem, None) => {
+                return Err(of_other("another store than /gnu/store", "nix.conf or nixos").into());
+            }
+        })
     }
 
     fn nix_conf(&self) -> String {
@@ -137,6 +159,35 @@ impl Setup {
         text
     }
 
+    fn guix(&self, key: &EcdsaKey) -> String {
+        let acl = Acl { keys: vec![AclKey::Ecdsa(key.clone())] };
+        format!(
+            "### /etc/guix/acl: this key instead of all others. Who else is believed is what the policy\n\
+             ### says.\n{}\n\
+             ### The command line of guix-daemon: the proxy is the only one to be asked\n\
+             guix-daemon --substitute-urls=http://{} --discover=no\n",
+            acl.print(),
+            self.listen
+        )
+    }
+
+    fn guix_system(&self, key: &EcdsaKey) -> String {
+        let key = print_public(key).replace('\\', "\\\\").replace('"', "\\\"");
+        format!(
+            "### a part of a Guix System configuration\n\
+             (modify-services %base-services\n  \
+               (guix-service-type config =>\n    \
+                 (guix-configuration\n      \
+                   (inherit config)\n      \
+                   (substitute-urls '(\"http://{}\"))\n      \
+                   (discover? #f)\n      \
+                   (authorize-key? #t)\n      \
+                   (authorized-keys\n        \
+                     (list (plain-file \"narpool-proxy.pub\" \"{key}\"))))))\n",
+            self.listen
+        )
+    }
+
     /// The unit looks for its key in its own state directory.
     fn about_the_key(&self) -> String {
         if self.state == Path::new(STATE) {
@@ -145,7 +196,7 @@ impl Setup {
         format!(
             "### The key {} lies in {}, but the service\n\
              ### keeps its own in {STATE}. Print this again, as root and with\n\
-             ### --state-dir {STATE}, or nix.conf will name the wrong key.\n",
+             ### --state-dir {STATE}, or the package manager is told of the wrong key.\n",
             self.key.name(),
             self.state.display()
         )
@@ -168,6 +219,11 @@ impl Setup {
             }
         })
     }
+}
+
+fn of_other(store: &str, which: &str) -> Failure {
+    Failure::could_not_tell(format!("the policy is about {store}"))
+        .hint(format!("--print-config={which}"))
 }
 
 /// All that the service needs is its state directory and the network.

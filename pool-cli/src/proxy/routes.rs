@@ -11,12 +11,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::stream;
 use schema::cache_info::CacheInfo;
+use schema::guix::key_file::print_public;
+use schema::store_path::{HashPart, StoreDir};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::Proxy;
 use super::answer::refuse;
 use super::narinfo::{self, NarName};
-use crate::judge::Refusal;
+use crate::judge::{Allowed, Refusal};
 use crate::source::{Nar, Undeliverable, Wanted};
 
 /// Lower than that of any public cache, so that the proxy is asked first.
@@ -28,6 +30,7 @@ pub(super) fn router(proxy: Arc<Proxy>) -> Router {
         .route("/healthz", get(async || "ok\n"))
         .route("/metrics", get(metrics))
         .route("/nix-cache-info", get(cache_info))
+        .route("/signing-key.pub", get(signing_key))
         .route("/{file}", get(narinfo))
         .route("/nar/{file}", get(nar))
         .fallback(elsewhere)
@@ -46,6 +49,12 @@ async fn cache_info(State(proxy): State<Arc<Proxy>>) -> Response {
     ([(header::CONTENT_TYPE, "text/x-nix-cache-info")], info.print()).into_response()
 }
 
+/// The host's key: Nix's line, or what `guix archive --authorize` takes.
+async fn signing_key(State(proxy): State<Arc<Proxy>>) -> String {
+    let key = proxy.key.public();
+    key.guix().map_or_else(|| format!("{key}\n"), print_public)
+}
+
 async fn narinfo(
     State(proxy): State<Arc<Proxy>>,
     Path(file): Path<String>,
@@ -54,20 +63,35 @@ async fn narinfo(
 ) -> Response {
     let path = file.strip_suffix(".narinfo").and_then(|path| path.parse().ok());
     let Some(path) = path else { return refuse(StatusCode::NOT_FOUND, &not_here(&file), &headers) };
-    match Arc::clone(&proxy.judge).answer(path).await.outcome {
+    let answer = Arc::clone(&proxy.judge).answer(path).await;
+    match answer.outcome.and_then(|allowed| asked_for(allowed, path, &proxy.store_dir)) {
         Ok(allowed) => {
             proxy.metrics.narinfos_shown.increment(1);
             if method == Method::GET {
                 proxy.prefetch.want(&allowed);
             }
-            let text = narinfo::print(&allowed, &proxy.key);
-            ([(header::CONTENT_TYPE, "text/x-nix-narinfo")], text).into_response()
+            proxy.show(narinfo::print(&allowed, &proxy.key))
         }
         Err(refusal) => {
             proxy.metrics.narinfo_refused(refusal.code);
-            refuse(StatusCode::NOT_FOUND, &refusal, &headers)
+            proxy.tell(&refusal);
+            proxy.kept_for_guix(refuse(StatusCode::NOT_FOUND, &refusal, &headers))
         }
     }
+}
+
+/// The claim, if it is about a path with this hash part in this store. Clients of Guix's do not check.
+fn asked_for(
+    allowed: Arc<Allowed>,
+    path: HashPart,
+    store_dir: &StoreDir,
+) -> Result<Arc<Allowed>, Refusal> {
+    let claimed = allowed.claim.path();
+    if claimed.base().hash_part() == path && claimed.dir() == store_dir {
+        return Ok(allowed);
+    }
+    let detail = format!("{claimed} is not what was asked for");
+    Err(Refusal { code: "other_path", detail, hint: None })
 }
 
 async fn nar(

@@ -7,10 +7,12 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use schema::api::Problem;
+use schema::claim::{Claim, Dialect};
 use schema::compression::Compression;
 use schema::hash::NarHash;
 use schema::key::PublicKey;
 use schema::narinfo::NarInfo;
+use schema::narinfo::guix::{GuixNarInfo, SignatureLine};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -60,13 +62,21 @@ struct Running {
 
 impl Running {
     async fn start(pools: &[&Scripted]) -> Self {
+        Self::start_for(Dialect::Nix, pools).await
+    }
+
+    async fn start_for(dialect: Dialect, pools: &[&Scripted]) -> Self {
         let state = tempfile::tempdir().unwrap();
-        let key = HostKey::of(state.path()).unwrap();
+        let key = HostKey::of(state.path(), dialect).unwrap();
         let public = key.public();
         let access: Vec<_> = pools.iter().map(|pool| pool.access.clone()).collect();
         let sources = Sources::new(&access, &[], Pace::default(), quiet()).unwrap();
         let judge: Arc<StandIn> = Arc::default();
-        let proxy = Proxy::new(judge.clone(), sources, key, StoreDir::nix());
+        let store_dir = match dialect {
+            Dialect::Nix => StoreDir::nix(),
+            Dialect::Guix => StoreDir::guix(),
+        };
+        let proxy = Proxy::new(judge.clone(), sources, key, store_dir, quiet());
         let door = Door::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = door.address().to_string().parse().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -145,6 +155,34 @@ async fn a_narinfo_is_that_of_the_claim_signed_by_this_host_alone() {
     let head = proxy.ask("HEAD", &format!("/{PATH}.narinfo"), "").await;
     assert!(head.body.is_empty() && head.status() == "200");
     assert!(head.head.contains(&format!("content-length: {}", answer.body.len())));
+}
+
+#[tokio::test]
+async fn guix_is_shown_its_own_kind_of_narinfo() {
+    let proxy = Running::start_for(Dialect::Guix, &[]).await;
+    let nar = bytes(1, 100);
+    let nix = allowed("hello-2.12", &nar, &[(0, Compression::Xz)]);
+    let elsewhere = proxy.judge.allow(nix);
+    let path = format!("/{PATH}.narinfo");
+    let answer = proxy.get(&path).await;
+    assert!(answer.text().starts_with("other_path: /nix/store/"), "{}", answer.text());
+    assert!(answer.head.contains("cache-control: max-age=1"), "{}", answer.head);
+    let claim = &elsewhere.claim;
+    let item = format!("/gnu/store/{}", claim.path().base()).parse().unwrap();
+    let claim = Claim::new(item, claim.nar_hash(), claim.nar_size(), Vec::new()).unwrap();
+    let (content_address, files) = (None, Vec::new());
+    proxy.judge.allow(Allowed { claim: Arc::new(claim.clone()), content_address, files });
+    let answer = proxy.get(&path).await;
+    assert!(answer.head.contains("content-type: application/x-nix-narinfo"), "{}", answer.head);
+    assert!(answer.head.contains("cache-control: max-age=60"), "{}", answer.head);
+    let narinfo = GuixNarInfo::parse(&answer.body).unwrap();
+    assert_eq!(narinfo.claim, claim.in_guix(None));
+    let Some(SignatureLine::Ecdsa(signature)) = narinfo.signature else { panic!("unsigned") };
+    assert!(signature.holds(narinfo.claim.id().as_bytes()));
+    assert_eq!(Some(signature.key()), proxy.key.guix());
+    assert_eq!(narinfo.deliveries[0].url, file_of(&nar));
+    let key = proxy.get("/signing-key.pub").await;
+    assert!(key.text().starts_with("(public-key \n (ecc \n  (curve Ed25519)\n"), "{}", key.text());
 }
 
 #[tokio::test]

@@ -71,16 +71,9 @@ impl Scene {
     /// Somebody else who built the same attests those paths whose names `which` likes.
     async fn attests(&self, key: &SecretKey, which: impl Fn(&str) -> bool) {
         let claims = self.built.iter().map(|narinfo| &narinfo.claim);
-        let items =
-            claims.filter(|claim| which(claim.path().base().name())).map(|claim| AttestItem {
-                store_path: claim.path().clone(),
-                nar_hash: claim.nar_hash(),
-                nar_size: claim.nar_size(),
-                references: claim.references().to_vec(),
-                deriver: None,
-                ca: None,
-                signature: key.sign(claim.signed_bytes().as_bytes()),
-            });
+        let items = claims
+            .filter(|claim| which(claim.path().base().name()))
+            .map(|claim| AttestItem::new(claim, key.sign(claim.signed_bytes().as_bytes())));
         let answer = self.lab.admin.attest(items.collect()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }

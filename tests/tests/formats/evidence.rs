@@ -96,6 +96,8 @@ fn path(shown: &ShownPath, known: &Known) -> Result<HeardPath, Caught> {
     let signers = known.signers();
     let statements = shown.statements(|id| signers.by_id(id).map(|signer| &signer.key))?;
     let claims = shown.claims().iter();
-    let claims = claims.map(|it| (it.claim.signed_bytes(), it.content_address.clone())).collect();
+    let claims = claims
+        .map(|it| (it.claim.signed_bytes().into_owned(), it.content_address.clone()))
+        .collect();
     Ok(HeardPath { statements, claims })
 }

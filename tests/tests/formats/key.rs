@@ -14,7 +14,7 @@ proptest! {
         let public = secret.public();
         prop_assert_eq!(public.to_string().parse::<PublicKey>(), Ok(public.clone()));
         let again: SecretKey = secret.to_text().parse().unwrap();
-        prop_assert!(again.to_line() == secret.to_text());
+        prop_assert!(again.to_text() == secret.to_text());
         prop_assert_eq!(again.public(), public);
         prop_assert_eq!(signature.to_string().parse(), Ok(signature.clone()));
         prop_assert_eq!(signature.name().to_string().parse::<KeyName>(), Ok(signature.name().clone()));
@@ -36,7 +36,7 @@ proptest! {
         let Ok(damaged) = String::from_utf8(mutation.of(line.as_bytes())) else { return Ok(()) };
         match damaged.parse::<SecretKey>() {
             Ok(read) => {
-                prop_assert!(*read.to_line() == damaged);
+                prop_assert!(*read.to_text() == damaged);
                 prop_assert!(read.public().as_bytes() == secret.public().as_bytes());
             }
             Err(error) => {

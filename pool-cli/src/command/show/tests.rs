@@ -17,6 +17,7 @@ fn claim(nar: &[u8], signers: &[&str]) -> ClaimReport {
         })
         .collect();
     ClaimReport {
+        dialect: schema::claim::Dialect::Nix,
         claim: schema::hash::ClaimId::of(nar),
         store_path: format!("/nix/store/{BASE}").parse().unwrap(),
         nar_hash: NarHash::of(nar),

@@ -168,7 +168,7 @@ impl<'l> Answer<'l> {
         }
         let mut claims: BTreeMap<String, EvidenceClaim> = BTreeMap::new();
         for (index, (claim, entry)) in listed {
-            let text = claim.signed_bytes();
+            let text = claim.signed_bytes().into_owned();
             let ca = self.ledger.addresses.get(&claim.id()).map(ToString::to_string);
             let told = claims.entry(text.clone());
             let told = told.or_insert(EvidenceClaim { text, ca, file: None, entries: Vec::new() });

@@ -123,7 +123,7 @@ fn about_entries(scene: &Scene) -> Vec<Told> {
 
 /// What alice and bob say of `app`, and carol does not.
 fn agreed(lines: &mut [EvidenceLine]) -> &mut EvidenceClaim {
-    let text = claim("app", 1, &["lib"]).signed_bytes();
+    let text = claim("app", 1, &["lib"]).signed_bytes().into_owned();
     let mut claims = told(lines, "app").claims.iter_mut();
     claims.find(|claim| claim.text == text).unwrap()
 }
@@ -166,7 +166,7 @@ fn about_paths(scene: &Scene) -> Vec<Told> {
             "another claim's text",
             "not_in_log",
             changed(scene, |lines| {
-                agreed(lines).text = claim("app", 8, &["lib"]).signed_bytes();
+                agreed(lines).text = claim("app", 8, &["lib"]).signed_bytes().into_owned();
             }),
         ),
         ("no end", "malformed", changed(scene, |lines| drop(lines.pop()))),
