@@ -159,7 +159,7 @@ pub fn guix_narinfo(
         Some((claim, (key.name(), key.guix()?, &word.signature)))
     });
     let (claim, signed_by) = signed_by.map_or((shown.claim(), None), |(it, by)| (it, Some(by)));
-    Ok(guix::print(claim, shown.deriver(), signed_by, &[shown.delivery()]))
+    Ok(guix::print(claim, shown.deriver(), signed_by, &shown.delivery()))
 }
 
 /// One thing that is claimed of a path, in whatever words, and who signed.

@@ -47,7 +47,7 @@ pub(super) fn print(allowed: &Allowed, key: &HostKey) -> String {
     match key.public().guix() {
         Some(key) => {
             let signed_by = (signature.name(), key, signature.signature());
-            guix::print(&claim, None, Some(signed_by), &[delivery])
+            guix::print(&claim, None, Some(signed_by), &delivery)
         }
         None => {
             let signatures = iter::once((signature.name(), signature.signature()));

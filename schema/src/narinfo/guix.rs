@@ -157,17 +157,18 @@ pub const fn is_readable(compression: Compression) -> bool {
 /// Who signed, for a narinfo: a name, which says nothing to Guix, the key, and the signature.
 pub type SignedBy<'s> = (&'s KeyName, &'s EcdsaKey, &'s Signature);
 
-/// Prints the narinfo of a claim whose NAR is in these places. With a signature the claim is in Guix's
+/// Prints the narinfo of a claim whose NAR is in this place. With a signature the claim is in Guix's
 /// words; without one it is for clients that have somebody's word for it from elsewhere.
 ///
-/// The client pairs URLs, compressions and sizes by their numbers, so all places have a size or none
-/// has, by what an old publisher has signed already.
+/// Without a URL, as without any other line that is always here, the client crashes. It pairs URLs,
+/// compressions and sizes by their numbers: beside places that an old publisher has signed without a
+/// size, this one has none.
 #[must_use]
 pub fn print(
     claim: &Claim,
     deriver: Option<&BaseName>,
     signed_by: Option<SignedBy<'_>>,
-    deliveries: &[Delivery],
+    delivery: &Delivery,
 ) -> String {
     let line = signed_by.and_then(|it| signature_line(claim, it));
     let said = if line.is_some() { claim.clone() } else { claim.in_nix().in_guix(deriver) };
@@ -176,12 +177,9 @@ pub fn print(
     if let Some(line) = line {
         let _ = writeln!(out, "{SIGNATURE}{line}");
     }
-    let sized = !unsized_before && deliveries.iter().all(|it| it.file_size.is_some());
-    for delivery in deliveries {
-        let _ = writeln!(out, "URL: {}\nCompression: {}", delivery.url, delivery.compression);
-        if let Some(size) = delivery.file_size.filter(|_| sized) {
-            let _ = writeln!(out, "FileSize: {size}");
-        }
+    let _ = writeln!(out, "URL: {}\nCompression: {}", delivery.url, delivery.compression);
+    if let Some(size) = delivery.file_size.filter(|_| !unsized_before) {
+        let _ = writeln!(out, "FileSize: {size}");
     }
     out
 }

@@ -6,6 +6,7 @@ use schema::base32;
 use schema::claim::Claim;
 use schema::compression::Compression;
 use schema::content_address::ContentAddress;
+use schema::guix::ecdsa::EcdsaSecret;
 use schema::hash::{FileHash, NarHash};
 use schema::key::{KeyName, SecretKey};
 use schema::name_pattern::NamePattern;
@@ -49,13 +50,32 @@ pub(super) fn secret_key() -> impl Strategy<Value = SecretKey> {
     (key_name(), any::<[u8; 32]>()).prop_map(|(name, seed)| SecretKey::from_seed(name, &seed))
 }
 
+/// A key of Guix's.
+pub(super) fn guix_key() -> impl Strategy<Value = SecretKey> {
+    (key_name(), any::<[u8; 64]>()).prop_map(|(name, random)| {
+        SecretKey::of_guix(name, EcdsaSecret::from_random(&random).expect("not zero"))
+    })
+}
+
+/// A key of either kind.
+pub(super) fn any_key() -> impl Strategy<Value = SecretKey> {
+    prop_oneof![secret_key(), guix_key()]
+}
+
 pub(super) fn named_signature() -> impl Strategy<Value = NamedSignature> {
     (key_name(), any::<[u8; 64]>())
         .prop_map(|(name, bytes)| NamedSignature::new(name, Signature::from_bytes(bytes)))
 }
 
+/// A claim in Nix's words.
 pub(super) fn claim() -> impl Strategy<Value = Claim> {
     store_dir().prop_flat_map(claim_in)
+}
+
+/// A claim in Guix's words, with or without a deriver.
+pub(super) fn guix_claim() -> impl Strategy<Value = Claim> {
+    (claim_in(StoreDir::guix()), prop::option::of(base_name()))
+        .prop_map(|(claim, deriver)| claim.in_guix(deriver.as_ref()))
 }
 
 /// A claim about a path in this store, which may refer to itself.

@@ -1,11 +1,13 @@
-//! Keys and signatures in Nix's own spelling.
+//! Keys and signatures, Nix's and Guix's.
 
 use ed25519_dalek::VerifyingKey;
 use proptest::prelude::*;
+use schema::guix::acl::{Acl, AclKey};
+use schema::guix::key_file::{parse_public, parse_secret, print_public};
 use schema::key::{KeyName, PublicKey, SecretKey};
 use schema::signature::{NamedSignature, Signature};
 
-use super::arbitrary::{key_name, named_signature, secret_key};
+use super::arbitrary::{any_key, guix_key, key_name, named_signature, secret_key};
 use super::mutation::mutation;
 
 proptest! {
@@ -21,7 +23,33 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_line_is_another_key_or_none(secret in secret_key(), mutation in mutation()) {
+    fn files_of_guix_lead_back(secret in guix_key()) {
+        let public = secret.public();
+        prop_assert_eq!(public.to_string().parse::<PublicKey>(), Ok(public.clone()));
+        let key = public.guix().unwrap();
+        prop_assert_eq!(parse_public(&print_public(key)), Ok(key.clone()));
+        let again = parse_secret(&secret.to_text()).unwrap();
+        prop_assert_eq!(&again.public(), key);
+        // The nonces follow from the very bytes of the file.
+        let again = SecretKey::of_guix(secret.name().clone(), again);
+        prop_assert!(again.sign(b"x") == secret.sign(b"x"));
+        prop_assert!(public.verifies(b"x", again.sign(b"x").signature()));
+        let acl = Acl { keys: vec![AclKey::Ecdsa(key.clone())] };
+        prop_assert_eq!(Acl::parse(&acl.print()), Ok(acl.clone()));
+    }
+
+    #[test]
+    fn a_damaged_signature_by_guix_is_none(secret in guix_key(), mutation in mutation()) {
+        let signature = secret.sign(b"x");
+        let bytes = mutation.of(signature.signature().as_bytes());
+        let Ok(damaged) = <[u8; 64]>::try_from(bytes) else { return Ok(()) };
+        let damaged = Signature::from_bytes(damaged);
+        let same = damaged == *signature.signature();
+        prop_assert_eq!(secret.public().verifies(b"x", &damaged), same);
+    }
+
+    #[test]
+    fn a_damaged_line_is_another_key_or_none(secret in any_key(), mutation in mutation()) {
         let (public, line) = (secret.public(), secret.public().to_string());
         let Ok(damaged) = String::from_utf8(mutation.of(line.as_bytes())) else { return Ok(()) };
         if let Ok(read) = damaged.parse::<PublicKey>() {
