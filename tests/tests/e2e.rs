@@ -6,6 +6,7 @@ mod e2e {
     mod bad_input;
     mod challenge;
     mod crash;
+    mod guix_lab;
     mod ledger;
     mod memory;
     mod one_vote;
