@@ -74,7 +74,11 @@ impl Lab {
 
 /// Machines are thousands of small files each: they lie in memory where there is room, so that no
 /// test waits for a busy disk.
-fn place_for_machines() -> TempDir {
+///
+/// # Panics
+/// When there is no place.
+#[must_use]
+pub fn place_for_machines() -> TempDir {
     let memory = Path::new("/dev/shm");
     let free = rustix::fs::statvfs(memory).map_or(0, |fs| fs.f_bavail * fs.f_frsize);
     let dir = if free > ROOMY { tempfile::tempdir_in(memory) } else { tempfile::tempdir() };
