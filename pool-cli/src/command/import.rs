@@ -341,3 +341,5 @@ fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     first.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX)).min(longest)
 }
 
+#[cfg(test)]
+mod tests;

@@ -197,3 +197,5 @@ impl Reading {
     }
 }
 
+#[cfg(test)]
+mod tests;

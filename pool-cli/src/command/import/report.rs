@@ -160,3 +160,11 @@ impl Summary {
         out
     }
 }
+
+#[cfg(test)]
+impl Report {
+    /// Signers that the pool does not know.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Other> {
+        self.others.iter()
+    }
+}
