@@ -1,6 +1,7 @@
 //! The command line. `--help` is the manual, and the man pages are made from it.
 
 mod challenge;
+mod import;
 mod judging;
 mod ledger;
 mod pages;
@@ -18,6 +19,7 @@ use crate::compress::Method;
 use crate::store::Location;
 
 pub(crate) use self::challenge::{Challenge, DiffTool};
+pub(crate) use self::import::Import;
 pub(crate) use self::judging::Judging;
 pub(crate) use self::ledger::{Audit, Ledger, Proof, Verify};
 pub(crate) use self::pages::{Shell, completions, man_page, write_man_pages};
@@ -130,6 +132,14 @@ pub(crate) enum Command {
     /// For a builder who made what others pushed already: only the store's database is read. A NAR
     /// that the pool does not have may be attested too; its path is served once somebody pushes it.
     Attest(Attest),
+    /// Take paths over from a binary cache or `guix publish`, with its signatures.
+    ///
+    /// NARs go to the pool in the compression that they come in, and never touch this machine's disk;
+    /// the signatures beside them are verified here and become attestations of the signers that the
+    /// pool knows. What the pool has already is not fetched.
+    ///
+    /// Run it again after any failure: it goes on where it stopped.
+    Import(Import),
     /// Show what the pool knows of a path: the claims, who signed which, and whether they disagree.
     ///
     /// Exits with 1 when the pool never saw the path or NAR.

@@ -4,6 +4,7 @@ mod attest;
 mod challenge;
 mod countersign;
 mod fetch;
+mod import;
 mod key;
 mod ledger;
 mod login;
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli, output: &'static Output) -> Result<Exit> {
         Command::Verify(verify) => verify::run(verify, global, output).await,
         Command::Fetch(fetch) => fetch::run(fetch, global, output).await,
         Command::Countersign(it) => countersign::run(it, global, output).await,
+        Command::Import(it) => import::run(it, global, output).await,
         Command::Push(push) => push::run(push, global, output).await,
         Command::Attest(attest) => attest::run(attest, global, output).await,
         Command::Show(show) => show::run(&show.subject, &asking()?, output).await,

@@ -1,11 +1,15 @@
 //! Where the bytes of NARs come from. Nobody here is believed: whoever gives the bytes with the
-//! right hash is as good as any other.
+//! right hash is as good as any other. What is imported comes from here, too, with the signatures
+//! beside it, and those are for the command to verify.
 
 mod cache;
+mod download;
 mod fault;
 mod nar;
 mod packed;
 mod prefetch;
+mod told;
+mod upstream;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,10 +25,13 @@ use crate::judge::Allowed;
 use crate::output::Output;
 use crate::remote;
 
+pub(crate) use self::download::Download;
 pub(crate) use self::fault::Fault;
 pub(crate) use self::nar::{Nar, Undeliverable, Wanted};
 pub(crate) use self::packed::{Pace, Packed};
 pub(crate) use self::prefetch::{Fetched, Limits, Prefetch};
+pub(crate) use self::told::{Signatures, Told};
+pub(crate) use self::upstream::Upstream;
 
 /// For how long a source that could not be reached is asked after those that could.
 const AVOIDED_FOR: Duration = Duration::from_secs(30);

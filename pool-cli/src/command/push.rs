@@ -150,7 +150,7 @@ impl Summary {
 }
 
 /// Enough that some are on their way while others are packed.
-fn default_jobs() -> usize {
+pub(super) fn default_jobs() -> usize {
     (2 * cores()).clamp(4, 32)
 }
 

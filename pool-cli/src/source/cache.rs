@@ -50,7 +50,8 @@ impl Source {
         Ok((narinfo.delivery.url, narinfo.delivery.compression))
     }
 
-    async fn narinfo(&self, mut response: Response) -> Result<BytesMut, Fault> {
+    /// The text of a narinfo.
+    pub(super) async fn narinfo(&self, mut response: Response) -> Result<BytesMut, Fault> {
         let mut text = BytesMut::new();
         while let Some(piece) = self.pace.wait(response.chunk()).await? {
             if text.len() + piece.len() > MAX_NARINFO_LEN {
@@ -62,7 +63,7 @@ impl Source {
     }
 
     /// Relative addresses are pasted to the source's own, as Nix does.
-    fn address_of(&self, url: &str) -> Result<Url, Fault> {
+    pub(super) fn address_of(&self, url: &str) -> Result<Url, Fault> {
         let pasted = format!("{}/{url}", self.address());
         let absolute = Url::parse(url).or_else(|_| Url::parse(&pasted));
         absolute

@@ -84,7 +84,7 @@ impl Packed {
     }
 
     /// The next bytes; none at its end.
-    async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
         let start = Instant::now();
         let piece = timeout(self.pace.silence, self.response.chunk()).await;
         let piece = piece.map_err(|_| Fault::Stalled)?.map_err(|_| Fault::Truncated)?;

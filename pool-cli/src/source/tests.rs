@@ -2,6 +2,7 @@ pub(crate) mod scripted;
 
 mod large;
 mod prefetch;
+mod upstream;
 
 use schema::compression::Compression;
 

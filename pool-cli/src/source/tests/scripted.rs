@@ -29,19 +29,64 @@ pub(crate) enum Reply {
     Endless(Vec<u8>),
     /// Sends an empty answer with this status line and header.
     Head(&'static str),
+    /// With this status line and headers announces so many bytes, if any, sends these, and closes the
+    /// connection.
+    Headed(String, Option<usize>, Vec<u8>),
+}
+
+/// What a source is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Asked {
+    /// For what; with the method before it, if that is another than GET.
+    pub(crate) path: String,
+    /// From which byte on, and if which file is still there.
+    pub(crate) from: Option<usize>,
+    pub(crate) if_range: Option<String>,
+    /// Whether with a token.
+    pub(crate) token: bool,
+}
+
+impl Asked {
+    fn read(request: &str) -> Self {
+        let mut words = request.split(' ');
+        let (method, path) = (words.next().unwrap(), words.next().unwrap());
+        let header = |name: &str| {
+            let named = |line: &str| {
+                let (key, value) = line.split_once(": ")?;
+                key.eq_ignore_ascii_case(name).then(|| value.to_owned())
+            };
+            request.lines().find_map(named)
+        };
+        let from = header("range").map(|range| {
+            range.strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap().parse().unwrap()
+        });
+        Self {
+            path: if method == "GET" { path.to_owned() } else { format!("{method} {path}") },
+            from,
+            if_range: header("if-range"),
+            token: header("authorization").is_some(),
+        }
+    }
 }
 
 /// A server that answers each request as its script says.
 pub(crate) struct Scripted {
     pub(crate) access: Access,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Scripted {
     pub(crate) async fn start(script: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        Self::answering(move |asked| script(&asked.path)).await
+    }
+
+    /// One whose script looks at more than the path.
+    pub(crate) async fn answering(
+        script: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let server = format!("http://{}", listener.local_addr().unwrap());
-        let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+        let asked: Arc<Mutex<Vec<Asked>>> = Arc::default();
         let (seen, script) = (Arc::clone(&asked), Arc::new(script));
         tokio::spawn(async move {
             loop {
@@ -63,14 +108,19 @@ impl Scripted {
 
     /// What it was asked for, in order.
     pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked_all().into_iter().map(|asked| asked.path).collect()
+    }
+
+    /// The same in full.
+    pub(crate) fn asked_all(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 }
 
 async fn serve(
     mut stream: TcpStream,
-    seen: &Mutex<Vec<String>>,
-    script: &(dyn Fn(&str) -> Reply + Send + Sync),
+    seen: &Mutex<Vec<Asked>>,
+    script: &(dyn Fn(&Asked) -> Reply + Send + Sync),
 ) -> std::io::Result<()> {
     let mut request = Vec::new();
     while !request.ends_with(b"\r\n\r\n") {
@@ -79,12 +129,12 @@ async fn serve(
         }
     }
     let request = String::from_utf8(request).unwrap();
-    let path = request.split(' ').nth(1).unwrap().to_owned();
-    seen.lock().unwrap().push(path.clone());
+    let asked = Asked::read(&request);
+    seen.lock().unwrap().push(asked.clone());
     let head = |len: usize| {
         format!("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len}\r\n\r\n")
     };
-    let (len, bytes) = match script(&path) {
+    let (len, bytes) = match script(&asked) {
         Reply::File(file) => (file.len(), file),
         Reply::Cut(len, bytes) => (len, bytes),
         Reply::Stall(len, bytes) => {
@@ -108,6 +158,13 @@ async fn serve(
             let answer =
                 format!("HTTP/1.1 {text}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
             return stream.write_all(answer.as_bytes()).await;
+        }
+        Reply::Headed(head, len, bytes) => {
+            let len = len.map(|len| format!("Content-Length: {len}\r\n")).unwrap_or_default();
+            let head = format!("HTTP/1.1 {head}\r\nConnection: close\r\n{len}\r\n");
+            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(&bytes).await?;
+            return stream.shutdown().await;
         }
     };
     stream.write_all(head(len).as_bytes()).await?;
