@@ -126,3 +126,6 @@ fn may_attest(signer: &Signer, claim: &Claim, now: u64) -> bool {
         && signer.names.as_ref().is_none_or(in_scope)
         && signer.not_after.is_none_or(|not_after| now <= not_after)
 }
+
+#[cfg(test)]
+mod tests;
