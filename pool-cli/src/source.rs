@@ -19,6 +19,8 @@ use anyhow::Result;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use reqwest::{Client, RequestBuilder, Url, redirect};
 use schema::compression::Compression;
+use schema::hash::NarHash;
+use schema::store_path::StorePath;
 
 use crate::credentials::Access;
 use crate::judge::Allowed;
@@ -77,7 +79,7 @@ impl Sources {
         });
         let from_caches = self.caches.iter().map(|cache| {
             let wanted = Wanted::of(&allowed.claim);
-            let place = Place::Narinfo(allowed.claim.path().base().hash_part(), wanted.hash);
+            let place = Place::Narinfo(allowed.claim.path().clone(), wanted.hash);
             Offer { source: Arc::clone(cache), place }
         });
         let mut offers: Vec<Offer> = from_pools.chain(from_caches).collect();
@@ -208,7 +210,7 @@ enum Place {
     /// A pool said so.
     File { url: String, compression: Compression },
     /// A cache would say so in its narinfo of a path, if that is about the same NAR.
-    Narinfo(schema::store_path::HashPart, schema::hash::NarHash),
+    Narinfo(StorePath, NarHash),
 }
 
 #[cfg(test)]

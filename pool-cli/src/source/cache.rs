@@ -5,10 +5,10 @@ use bytes::BytesMut;
 use reqwest::{Response, StatusCode, Url};
 use schema::compression::Compression;
 use schema::hash::NarHash;
-use schema::narinfo::{MAX_NARINFO_LEN, NarInfo};
-use schema::store_path::HashPart;
+use schema::narinfo::MAX_NARINFO_LEN;
+use schema::store_path::StorePath;
 
-use super::{Fault, Offer, Packed, Place, Source, may_lead};
+use super::{Fault, Offer, Packed, Place, Source, Told, may_lead};
 
 impl Offer {
     /// Asks for the file, of which at most `longest` bytes will be read.
@@ -16,7 +16,7 @@ impl Offer {
         match &self.place {
             Place::File { url, compression } => self.source.file(url, *compression, longest).await,
             Place::Narinfo(path, hash) => {
-                let (url, compression) = self.source.delivery(*path, *hash).await?;
+                let (url, compression) = self.source.delivery(path, *hash).await?;
                 self.source.file(&url, compression, longest).await
             }
         }
@@ -37,17 +37,16 @@ impl Source {
     /// Where a cache has the NAR with this hash, if that is the one it has for this path.
     async fn delivery(
         &self,
-        path: HashPart,
+        path: &StorePath,
         hash: NarHash,
     ) -> Result<(String, Compression), Fault> {
-        let response = self.ask(self.address_of(&format!("{path}.narinfo"))?).await?;
-        let text = self.narinfo(response).await?;
-        let narinfo = NarInfo::parse_nix(&text);
-        let narinfo = narinfo.map_err(|why| Fault::Unavailable(format!("its narinfo: {why}")))?;
-        if narinfo.claim.nar_hash() != hash {
+        let part = path.base().hash_part();
+        let response = self.ask(self.address_of(&format!("{part}.narinfo"))?).await?;
+        let told = Told::read(&self.narinfo(response).await?, path.dir(), part)?;
+        if told.claim.nar_hash() != hash {
             return Err(Fault::Absent);
         }
-        Ok((narinfo.delivery.url, narinfo.delivery.compression))
+        Ok((told.delivery.url, told.delivery.compression))
     }
 
     /// The text of a narinfo.

@@ -68,10 +68,13 @@ fn of_guix(seed: u8, key: &SecretKey, compressions: &[Compression]) -> Has {
     let (dir, nar) = (StoreDir::guix(), bytes(seed.into(), 5000));
     let claim = claim(&dir, seed, &nar, &[]).in_guix(None);
     let signature = key.sign(claim.signed_bytes().as_bytes());
-    let places: Vec<_> = compressions.iter().map(|it| place(seed, *it)).collect();
+    let mut places = compressions.iter().map(|it| place(seed, *it));
     let by = (signature.name(), &key.public(), signature.signature());
     let by = Some((by.0, by.1.guix().unwrap(), by.2));
-    let narinfo = guix::print(&claim, None, by, &places);
+    let mut narinfo = guix::print(&claim, None, by, &places.next().unwrap());
+    for Delivery { url, compression, .. } in places {
+        narinfo.push_str(&format!("URL: {url}\nCompression: {compression}\n"));
+    }
     Has { base: base(seed), dir, nar, claim, narinfo }
 }
 

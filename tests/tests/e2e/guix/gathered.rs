@@ -73,7 +73,7 @@ async fn plain_nars_without_a_length_arrive_and_strangers_are_named() {
     let stranger = tests::guix::Machine::new(&scene.place.path().join("stranger"));
     let (top, key) = (stranger.build_closure(None), stranger.generate_key());
     let publisher = stranger.publish(&["-C", "none"]);
-    let refused = scene.import(&publisher, &top);
+    let refused = scene.operator(&["import", &publisher.url(), "--closure", &top]);
     assert_eq!(refused.code, 1, "{refused:?}");
     let digits = key.split('#').nth(1).unwrap();
     assert!(refused.stderr.contains(digits), "{refused:?}");
