@@ -1,5 +1,6 @@
 //! The command line. `--help` is the manual, and the man pages are made from it.
 
+mod archive;
 mod challenge;
 mod judging;
 mod ledger;
@@ -17,6 +18,7 @@ use schema::key::KeyName;
 use crate::compress::Method;
 use crate::store::Location;
 
+pub(crate) use self::archive::Archive;
 pub(crate) use self::challenge::{Challenge, DiffTool};
 pub(crate) use self::judging::Judging;
 pub(crate) use self::ledger::{Audit, Ledger, Proof, Verify};
@@ -130,6 +132,9 @@ pub(crate) enum Command {
     /// For a builder who made what others pushed already: only the store's database is read. A NAR
     /// that the pool does not have may be attested too; its path is served once somebody pushes it.
     Attest(Attest),
+    /// Send what `guix archive --export` or `nix-store --export` wrote.
+    #[command(hide = true)]
+    ImportArchive(Archive),
     /// Show what the pool knows of a path: the claims, who signed which, and whether they disagree.
     ///
     /// Exits with 1 when the pool never saw the path or NAR.
@@ -144,7 +149,7 @@ pub(crate) enum Command {
     Policy(Policy),
     /// Check what lies in the local store against a policy, with all that it refers to.
     Verify(VerifyStore),
-    /// Take what a policy allows out of a pool: unpacked, or as a binary cache.
+    /// Take what a policy allows out of a pool: unpacked, as a binary cache, or as an archive to import.
     Fetch(Fetch),
     /// Sign what others built, by what the ledger shows of it; no NAR moves.
     Countersign(Countersign),

@@ -4,6 +4,9 @@ mod attest;
 mod challenge;
 mod countersign;
 mod fetch;
+mod import {
+    pub(super) mod archive;
+}
 mod key;
 mod ledger;
 mod login;
@@ -40,6 +43,7 @@ pub(crate) async fn run(cli: Cli, output: &'static Output) -> Result<Exit> {
         Command::Countersign(it) => countersign::run(it, global, output).await,
         Command::Push(push) => push::run(push, global, output).await,
         Command::Attest(attest) => attest::run(attest, global, output).await,
+        Command::ImportArchive(it) => import::archive::run(it, global, output).await,
         Command::Show(show) => show::run(&show.subject, &asking()?, output).await,
         Command::Challenge(challenge) => challenge::run(challenge, &asking()?, output).await,
         Command::Ping => ping::run(&asking()?, output).await,
