@@ -5,6 +5,8 @@ use super::*;
 /// Two items by `guix archive --export`, and the key that signed them.
 const GUIX: &[u8] = include_bytes!("../../../tests/vectors/guix/closure.export");
 const GUIX_KEY: &str = include_str!("../../../tests/vectors/guix/closure.export.pub");
+/// Two more, whose signatures hold values that libgcrypt writes as text, byte for byte in Latin-1.
+const QUOTED: &[u8] = include_bytes!("../../../tests/vectors/guix/quoted.export");
 /// Three by `nix-store --export`.
 const NIX: &[u8] = include_bytes!("../../../tests/vectors/nix-2.8/closure.export");
 
@@ -31,17 +33,17 @@ fn items(mut stream: &[u8]) -> Vec<(&[u8], &[u8])> {
 #[test]
 fn what_guix_exports_is_read_and_printed_again_byte_for_byte() {
     let key = crate::guix::key_file::parse_public(GUIX_KEY).unwrap();
-    let items = items(GUIX);
-    let trailer = |at: usize| Trailer::parse(items[at].1).unwrap();
-    for (nar, bytes) in &items {
+    for (nar, bytes) in items(GUIX).into_iter().chain(items(QUOTED)) {
         let (trailer, signature) = Trailer::parse(bytes).unwrap();
         let signature = signature.unwrap();
-        assert_eq!([trailer.print(), print_seal(Some(&signature))].concat(), *bytes);
+        assert_eq!([trailer.print(), print_seal(Some(&signature))].concat(), bytes);
         let signed = Sha256::new().chain_update(nar).chain_update(trailer.print());
         assert!(signature.holds(&signed.finalize().into()));
         assert_eq!(*signature.key(), key);
     }
+    let items = items(GUIX);
     assert_eq!(items.len(), 2);
+    let trailer = |at: usize| Trailer::parse(items[at].1).unwrap();
     let (licence, where_) = (trailer(0).0, trailer(1).0);
     assert_eq!(licence.path().base().name(), "licence");
     assert_eq!((licence.references(), licence.deriver()), (&[][..], None));

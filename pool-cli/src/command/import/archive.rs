@@ -44,18 +44,21 @@ pub(in crate::command) async fn run(
     let intake = Intake::open(&archive.file, archive.compression, import.info.max_nar_size)?;
     let taken = import.take_all(intake).await;
     // Whatever stopped it, what came before that is vouched for.
-    import.attest().await?;
+    let attested = import.attest().await;
     let summary = Summary {
         bytes_sent: remote.bytes_sent(),
         seconds: start.elapsed().as_secs_f64(),
         ..import.summary
     };
     if let Err(error) = taken {
-        if summary.paths > 0 {
-            output.note(&format!("{} before it: kept", plural(summary.paths, "path")));
+        if let Err(error) = attested {
+            output.warn(&format!("attesting what came before: {error:#}"));
+        } else if summary.paths > 0 {
+            output.note(&format!("what came before is kept: {}", plural(summary.paths, "path")));
         }
         return Err(error);
     }
+    attested?;
     output.result(&summary, || summary.text(&remote, import.key.as_ref()));
     if import.key.is_none() {
         output.note(
