@@ -1,5 +1,6 @@
 //! The command line. `--help` is the manual, and the man pages are made from it.
 
+mod archive;
 mod challenge;
 mod import;
 mod judging;
@@ -18,6 +19,7 @@ use schema::key::KeyName;
 use crate::compress::Method;
 use crate::store::Location;
 
+pub(crate) use self::archive::Archive;
 pub(crate) use self::challenge::{Challenge, DiffTool};
 pub(crate) use self::import::Import;
 pub(crate) use self::judging::Judging;
@@ -132,7 +134,7 @@ pub(crate) enum Command {
     /// For a builder who made what others pushed already: only the store's database is read. A NAR
     /// that the pool does not have may be attested too; its path is served once somebody pushes it.
     Attest(Attest),
-    /// Take paths over from a binary cache or `guix publish`, with its signatures.
+    /// Take paths over from a binary cache or `guix publish`, with its signatures; or from an archive.
     ///
     /// NARs go to the pool in the compression that they come in, and never touch this machine's disk;
     /// the signatures beside them are verified here and become attestations of the signers that the
@@ -154,7 +156,7 @@ pub(crate) enum Command {
     Policy(Policy),
     /// Check what lies in the local store against a policy, with all that it refers to.
     Verify(VerifyStore),
-    /// Take what a policy allows out of a pool: unpacked, or as a binary cache.
+    /// Take what a policy allows out of a pool: unpacked, as a binary cache, or as an archive to import.
     Fetch(Fetch),
     /// Sign what others built, by what the ledger shows of it; no NAR moves.
     Countersign(Countersign),

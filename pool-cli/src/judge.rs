@@ -4,6 +4,7 @@
 //! and decided of by [`schema::decide`], for a path with all that it refers to.
 
 mod answer;
+mod deriver;
 mod heard;
 mod ledger;
 mod setup;
@@ -282,7 +283,9 @@ impl Judge {
             let shown = seen.memory.of(path).and_then(|heard| heard.shown.as_ref());
             let shown = shown.into_iter().flat_map(|shown| shown.claims());
             for it in shown.filter(|it| it.claim.agrees_with(claim)) {
-                files.extend(it.file.clone().map(|file| (number, file)));
+                // Of claims in other words the pool says the same.
+                let file = it.file.clone().map(|file| (number, file));
+                files.extend(file.filter(|file| !files.contains(file)));
                 content_address = content_address.or_else(|| it.content_address.clone());
             }
         }

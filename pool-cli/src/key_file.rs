@@ -162,17 +162,6 @@ pub(crate) fn secret(argument: &Path) -> Result<SecretKey> {
     }
 }
 
-/// Reads a secret key of Guix's, which gets the name that `name` finds for it.
-pub(crate) fn guix_secret(
-    path: &Path,
-    name: impl FnOnce(&EcdsaKey) -> Result<KeyName>,
-) -> Result<SecretKey> {
-    match held(path)? {
-        Held::Named(key) => Ok(key),
-        Held::Unnamed(key) => Ok(SecretKey::of_guix(name(&key.public())?, key)),
-    }
-}
-
 /// Reads a secret key. One of Guix's gets the name that it is known by to a pool.
 pub(crate) async fn secret_known_to(remote: &Remote<'_>, argument: &Path) -> Result<SecretKey> {
     let key = match held(argument)? {
@@ -188,6 +177,19 @@ pub(crate) async fn secret_known_to(remote: &Remote<'_>, argument: &Path) -> Res
         ))
     };
     Ok(SecretKey::of_guix(known.ok_or_else(unknown)?.name, key))
+}
+
+/// Reads a secret key of Guix's, whose name does not matter.
+pub(crate) fn guix_secret(argument: &Path) -> Result<EcdsaSecret> {
+    match Contents::read(named(argument).1)? {
+        Contents::GuixSecret(key) => Ok(key),
+        _ => {
+            let message = format!("{} is no secret key of Guix's", argument.display());
+            let hint = "`pool key generate NAME --guix` makes one, and so does `guix archive \
+                        --generate-key`, in /etc/guix/signing-key.sec";
+            Err(Failure::could_not_tell(message).hint(hint).into())
+        }
+    }
 }
 
 enum Held {

@@ -1,6 +1,7 @@
 //! `pool`, the command line of a narpool: pushes what a local store holds, attests it with a key,
 //! and shows who vouches for what.
 
+mod archive;
 mod cli;
 mod command;
 mod compress;

@@ -1,6 +1,7 @@
 //! NARs: checking one against what is said of it while it is dumped, reading and comparing them.
 
 pub(crate) mod diff;
+mod embedded;
 mod unpack;
 mod walk;
 
@@ -12,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use crate::exit::Failure;
 
+pub(crate) use self::embedded::{cut_off, embedded};
 pub(crate) use self::unpack::unpack;
 pub(crate) use self::walk::Walk;
 

@@ -59,6 +59,11 @@ impl Output {
         let _ = out.write_all(bytes).and_then(|()| out.flush());
     }
 
+    /// Standard output, for a result that is too large to be in memory.
+    pub(crate) fn stream(&self) -> impl Write + use<> {
+        io::stdout()
+    }
+
     /// What is going on.
     pub(crate) fn note(&self, line: &str) {
         if !self.quiet && !self.json {

@@ -16,6 +16,7 @@ pub mod debug_info;
 pub mod decide;
 pub mod enrolment;
 pub mod evidence;
+pub mod export;
 pub mod guix;
 pub mod hash;
 pub mod key;

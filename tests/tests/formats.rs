@@ -14,6 +14,7 @@ mod formats {
     mod enrolment;
     mod entry;
     mod evidence;
+    mod export;
     mod guix_narinfo;
     mod guix_signature;
     mod hash;

@@ -4,15 +4,17 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::archive::Archive;
+
 #[derive(Debug, Args)]
 #[command(after_long_help = AFTER_HELP)]
 pub(crate) struct Import {
     /// The source: a binary cache of Nix's, `guix publish`, or another pool. It is shown no token.
-    #[arg(value_name = "URL")]
-    pub(crate) source: String,
+    #[arg(value_name = "URL", required_unless_present = "archive")]
+    pub(crate) source: Option<String>,
 
     /// Store paths, or the 32 characters they start with.
-    #[arg(value_name = "PATH", required_unless_present_any = ["all_from", "follow"])]
+    #[arg(value_name = "PATH", required_unless_present_any = ["all_from", "follow", "archive"])]
     pub(crate) paths: Vec<PathBuf>,
 
     /// Import the paths in this file, too: one a line. `-` is standard input.
@@ -36,6 +38,9 @@ pub(crate) struct Import {
     /// NARs under way at a time. Default: two a core, at least 4 and at most 32.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) jobs: Option<u16>,
+
+    #[command(flatten)]
+    pub(crate) archive: Archive,
 }
 
 const AFTER_HELP: &str = "\
@@ -52,6 +57,13 @@ What the source offers:
   path is asked again, for ten minutes; so is one that does not answer, for half a minute. Where a
   connection breaks off in the midst of a NAR, the next one goes on from there if the source can do
   that.
+
+What of an archive is taken:
+  Of Guix's, items signed by a key that the pool knows; every signature is checked. It is over other
+  bytes than those of a claim, so that it is no attestation: with --key you vouch for the items yourself.
+  Of Nix's, which nobody signs, everything, but only with --key.
+  At the first item that is refused it stops. What came before that one is kept. $TMPDIR (default /tmp)
+  holds one NAR at a time, compressed, before it is sent.
 
 Exit status:
   0    every path is in the pool, as the source has it
@@ -71,7 +83,11 @@ Result with --json, with --follow a line each time that something was imported o
   absent: the source does not have it
   refused: a signature that does not verify, a narinfo about something else, or the pool's refusal
   failed: the source did not give it, or not in time
-  diverging: of the paths, those about which signers disagree";
+  diverging: of the paths, those about which signers disagree
+
+Result with --json and --archive:
+  {\"paths\": N, \"nars_sent\": N, \"nars_known\": N, \"attestations_new\": N,
+   \"attestations_known\": N, \"bytes_sent\": N, \"seconds\": N}";
 
 #[cfg(test)]
 mod tests {
@@ -87,5 +103,8 @@ mod tests {
         assert!(read("http://a --all-from list").is_ok());
         assert!(read("http://a --follow -").is_ok());
         assert!(read("http://a x --jobs 0").is_err());
+        assert!(read("--archive f --key k --compression xz:9").is_ok());
+        assert!(read("http://a x --archive f").is_err());
+        assert!(read("http://a x --key k").is_err());
     }
 }

@@ -40,6 +40,7 @@ Result with --json:
   {\"paths\": N, \"allowed\": N, \"refused\": [{\"path\": \"…\", \"code\": \"…\", \"reason\": \"…\"}]}";
 
 #[derive(Debug, Args)]
+#[command(after_long_help = FETCH_AFTER_HELP)]
 pub(crate) struct Fetch {
     /// Store paths, or the 32 characters they start with.
     #[arg(value_name = "PATH", required = true)]
@@ -49,8 +50,9 @@ pub(crate) struct Fetch {
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: PathBuf,
 
-    /// Where to put it. It must not be there yet, unless with --cache.
-    #[arg(long, value_name = "DIR")]
+    /// Where to put it. It must not be there yet, unless with --cache. With --export, - is standard
+    /// output.
+    #[arg(long, value_name = "DIR|FILE")]
     pub(crate) to: PathBuf,
 
     /// Make a binary cache of the whole closure, for `nix copy --from file://DIR`, instead of
@@ -60,6 +62,16 @@ pub(crate) struct Fetch {
     #[arg(long)]
     pub(crate) cache: bool,
 
+    /// Write the whole closure to one file, for `guix archive --import` or `nix-store --import` on a
+    /// machine without a network.
+    #[arg(long, conflicts_with = "cache")]
+    pub(crate) export: bool,
+
+    /// Sign the file, as Guix demands: with a secret key of Guix's that the other machine knows by
+    /// `guix archive --authorize`.
+    #[arg(long, value_name = "FILE", requires = "export")]
+    pub(crate) key: Option<PathBuf>,
+
     /// A binary cache, pool or mirror that may have NARs; nothing else of it is believed. May be given
     /// several times.
     #[arg(long = "from", value_name = "URL")]
@@ -68,6 +80,20 @@ pub(crate) struct Fetch {
     #[command(flatten)]
     pub(crate) judging: Judging,
 }
+
+const FETCH_AFTER_HELP: &str = "\
+The pool on a stick, for a machine without a network:
+  pool fetch --policy FILE --export --key stick.sec --to /mnt/hello.export /gnu/store/…-hello
+  pool key acl stick.sec > /mnt/stick.pub
+and there, as root
+  guix archive --authorize < /mnt/stick.pub     once
+  guix archive --import < /mnt/hello.export
+For Nix neither key nor authorisation: nix-store --import < /mnt/hello.export. Whom the policy believes
+was settled here; over there they believe you.
+
+Result with --json:
+  {\"paths\": N, \"nar_bytes\": N, \"to\": \"…\"}
+  With --export --to - there is none: standard output is the archive.";
 
 #[derive(Debug, Args)]
 #[command(after_long_help = COUNTERSIGN_AFTER_HELP)]

@@ -1,6 +1,7 @@
 //! `pool import`: takes paths over from a binary cache or `guix publish`, with its signatures.
 
 mod agenda;
+mod archive;
 mod list;
 mod report;
 mod round;
@@ -10,7 +11,7 @@ mod transfer;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use schema::store_path::StoreDir;
 use tokio::time::{Instant, sleep_until};
 
@@ -97,6 +98,9 @@ impl From<Fault> for Outcome {
 
 /// Imports. No, when something was left out for good.
 pub(super) async fn run(import: Import, global: &Global, output: &'static Output) -> Result<Exit> {
+    if let Some(file) = &import.archive.file {
+        return archive::run(file, &import.archive, global, output).await;
+    }
     let mut importer = Importer::new(&import, global, Waits::default(), output).await?;
     importer.run().await?;
     Ok(importer.report.exit())
@@ -128,7 +132,7 @@ impl Importer {
         output: &'static Output,
     ) -> Result<Self> {
         let remote = Remote::new(&Access::find(global)?, Patience::Some, output)?;
-        let server = trimmed(&import.source);
+        let server = trimmed(import.source.as_deref().context("no source is named")?);
         let access = Access { server, token: None, ca_file: global.ca_file.clone() };
         let upstream = Upstream::open(&access, Pace::default(), output).await?;
         let info = remote.info().await?;

@@ -50,7 +50,10 @@ impl HostKey {
         Ok(Self(match dialect {
             Dialect::Nix => key_file::secret(&path)?,
             // It has no name in its file, and Guix does not care.
-            Dialect::Guix => key_file::guix_secret(&path, |key| name(key.id().as_bytes()))?,
+            Dialect::Guix => {
+                let key = key_file::guix_secret(&path)?;
+                SecretKey::of_guix(name(key.public().id().as_bytes())?, key)
+            }
         }))
     }
 

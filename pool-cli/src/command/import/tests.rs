@@ -14,6 +14,8 @@ use schema::store_path::{BaseName, HashPart, StorePath};
 
 use self::pool::Pool;
 use super::*;
+use crate::cli::Archive;
+use crate::compress::Method;
 use crate::decode::tests::packed;
 use crate::source::tests::scripted::{Asked, Reply, Scripted, bytes, quiet};
 
@@ -122,19 +124,20 @@ fn guix_key() -> SecretKey {
 fn all_of(seeds: &[u8]) -> Import {
     let paths = seeds.iter().map(|seed| base(*seed).hash_part().to_string().into());
     Import {
-        source: String::new(),
+        source: None,
         paths: paths.collect(),
         all_from: None,
         closure: false,
         follow: None,
         jobs: Some(4),
+        archive: Archive { file: None, key: None, compression: Method::None },
     }
 }
 
 async fn importer(import: Import, from: &Scripted, to: &Pool) -> Result<Importer> {
     let server = Some(to.server.clone());
     let global = Global { server, token_file: None, ca_file: None, json: false, quiet: true };
-    let import = Import { source: from.access.server.clone(), ..import };
+    let import = Import { source: Some(from.access.server.clone()), ..import };
     Importer::new(&import, &global, WAITS, quiet()).await
 }
 

@@ -78,6 +78,15 @@ pub(in crate::command) async fn preflight(
             format!("{} is a key of Guix's, and {} is no store of Guix's", key.name(), store.dir());
         return Err(Failure::no(message).hint("sign with a key of Nix's").into());
     }
+    known_signer(remote, key, key_file).await
+}
+
+/// Finds out whether the pool keeps what this key signs.
+pub(in crate::command) async fn known_signer(
+    remote: &Remote<'_>,
+    key: &SecretKey,
+    key_file: &Path,
+) -> Result<()> {
     let signers = remote.signers().await?;
     if signers.iter().any(|signer| signer.public_key == key.public()) {
         return Ok(());
