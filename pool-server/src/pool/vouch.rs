@@ -33,7 +33,7 @@ impl Pool {
         let verifying = tokio::task::spawn_blocking(move || {
             let vouch = |(at, item): (usize, AttestItem)| {
                 if !served.contains(item.store_path.dir()) {
-                    return Err(numbered(at, other_store(&item.store_path, &served[0])));
+                    return Err(numbered(at, other_store(&item.store_path, &served)));
                 }
                 vouch(item, &signers).map_err(|rejected| numbered(at, rejected))
             };
@@ -120,7 +120,7 @@ impl Pool {
             return Err(Rejected::unprocessable("wrong_store_path", detail));
         }
         if *path.dir() != self.config.store_dir {
-            return Err(other_store(path, &self.config.store_dir));
+            return Err(other_store(path, std::slice::from_ref(&self.config.store_dir)));
         }
         Ok(())
     }
@@ -202,11 +202,11 @@ fn item(narinfo: &NarInfo, signature: NamedSignature) -> AttestItem {
     }
 }
 
-fn other_store(path: &StorePath, store_dir: &StoreDir) -> Rejected {
-    Rejected::unprocessable(
-        "other_store",
-        format!("{path} is not in {store_dir}, which this pool serves"),
-    )
+fn other_store(path: &StorePath, taken: &[StoreDir]) -> Rejected {
+    let mut taken: Vec<&str> = taken.iter().map(StoreDir::as_str).collect();
+    taken.dedup();
+    let detail = format!("{path} is not in {}, which this pool serves here", taken.join(" or "));
+    Rejected::unprocessable("other_store", detail)
 }
 
 fn references_differ(claim: &Claim, not_found: &[BaseName], not_claimed: &[HashPart]) -> Rejected {

@@ -161,7 +161,7 @@ fn attestations_that_do_not_hold_are_refused_with_all_that_came_with_them() {
         refused("no size", with(&good, "nar_size", json!(0)), "claim_malformed"),
         refused(
             "another store",
-            with(&good, "store_path", json!("/gnu/store/7h7qgvs4kgzsn8a6rb273saxyqh4jxlz-x")),
+            with(&good, "store_path", json!("/home/store/7h7qgvs4kgzsn8a6rb273saxyqh4jxlz-x")),
             "other_store",
         ),
         Case::new(
