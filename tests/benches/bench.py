@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 
+import guix
 import install
 import ledger
 import policy
@@ -24,11 +25,12 @@ SECTIONS = {
     "tiny": sending.tiny,
     "ledger": ledger.ledger,
     "policy": policy.policy,
+    "guix": guix.guix,
     "install": install.install,
 }
 
 # These are fed with made-up paths.
-WITHOUT_CORPUS = {"ledger", "policy", "install"}
+WITHOUT_CORPUS = {"ledger", "policy", "guix", "install"}
 
 
 class Corpus:

@@ -1,5 +1,6 @@
 //! Guix: what its views answer, and what real clients make of that.
 
+mod archived;
 mod gathered;
 mod lab;
 mod pipelined;

@@ -3,23 +3,7 @@
 use tests::guix::downloads;
 use tests::proxy::Proxy;
 
-use super::scene::{Builder, Scene};
-
-fn policy(builders: &[&Builder]) -> String {
-    let mut text = "format = \"narpool-policy/1\"\nname = \"both\"\nversion = 1\n\
-                    expires = 2100-01-01T00:00:00Z\nstore_dir = \"/gnu/store\"\n"
-        .to_owned();
-    let names: Vec<String> = builders.iter().map(|it| format!("\"{}\"", it.name)).collect();
-    for builder in builders {
-        let digits = builder.key.split('#').nth(1).unwrap();
-        let name = &builder.name;
-        text.push_str(&format!("[principal.{name}]\nkeys = [\"{name}:ecdsa:{digits}\"]\n"));
-    }
-    let members = names.join(", ");
-    text + &format!(
-        "[group.both]\nk = \"all\"\nmembers = [{members}]\n[default]\nrequire = \"group:both\"\n"
-    )
-}
+use super::scene::{Scene, policy};
 
 #[tokio::test]
 async fn two_of_two_install_and_one_of_two_does_not_and_says_why() {

@@ -81,3 +81,20 @@ pub(super) fn text(path: PathBuf) -> String {
 pub(super) fn named<'c>(closure: &'c [String], name: &str) -> &'c str {
     closure.iter().find(|item| item.ends_with(name)).expect("the closure has one of this name")
 }
+
+/// A policy that wants all of them.
+pub(super) fn policy(builders: &[&Builder]) -> String {
+    let mut text = "format = \"narpool-policy/1\"\nname = \"both\"\nversion = 1\n\
+                    expires = 2100-01-01T00:00:00Z\nstore_dir = \"/gnu/store\"\n"
+        .to_owned();
+    let names: Vec<String> = builders.iter().map(|it| format!("\"{}\"", it.name)).collect();
+    for builder in builders {
+        let digits = builder.key.split('#').nth(1).unwrap();
+        let name = &builder.name;
+        text.push_str(&format!("[principal.{name}]\nkeys = [\"{name}:ecdsa:{digits}\"]\n"));
+    }
+    let members = names.join(", ");
+    text + &format!(
+        "[group.both]\nk = \"all\"\nmembers = [{members}]\n[default]\nrequire = \"group:both\"\n"
+    )
+}
