@@ -88,8 +88,9 @@ The pool on a stick, for a machine without a network:
 and there, as root
   guix archive --authorize < /mnt/stick.pub     once
   guix archive --import < /mnt/hello.export
-For Nix neither key nor authorisation: nix-store --import < /mnt/hello.export. Whom the policy believes
-was settled here; over there they believe you.
+For Nix neither key nor authorisation: nix-store --import < /mnt/hello.export. Nix then notices nothing of
+what was changed on the way, so that the stick must be in good hands. Guix does.
+Whom the policy believes was settled here; over there they believe you.
 
 Result with --json:
   {\"paths\": N, \"nar_bytes\": N, \"to\": \"…\"}
