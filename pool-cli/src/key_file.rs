@@ -84,12 +84,13 @@ impl Contents {
         let text = Zeroizing::new(text);
         let text = text.trim();
         if text.starts_with('(') {
-            return Ok(match (parse_secret(text), parse_public(text)) {
-                (Ok(key), _) => Self::GuixSecret(key),
-                (_, Ok(key)) => Self::GuixPublic(key),
-                (Err(why), _) if text.contains("private-key") => Self::Neither(why.to_string()),
-                (_, Err(why)) => Self::Neither(why.to_string()),
-            });
+            // What holds a secret is read by nothing that does not wipe what it has read.
+            if text.contains("private-key") {
+                let read = parse_secret(text);
+                return Ok(read.map_or_else(|why| Self::Neither(why.to_string()), Self::GuixSecret));
+            }
+            let read = parse_public(text);
+            return Ok(read.map_or_else(|why| Self::Neither(why.to_string()), Self::GuixPublic));
         }
         Ok(match (text.parse(), text.parse()) {
             (Ok(key), _) => Self::Secret(key),

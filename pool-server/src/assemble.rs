@@ -15,7 +15,7 @@ use schema::signers::Signers;
 use schema::store_path::{BaseName, HashPart, StoreDir, StorePath};
 
 use crate::blobs::nar_name;
-use crate::index::{AttestationRecord, ClaimRecord, FileRecord, PathRecord};
+use crate::index::{AttestationRecord, ClaimRecord, FileRecord, PathRecord, by_meaning};
 use choice::{Saying, Word, choose};
 pub use realisation::realisation;
 use view::Panel;
@@ -77,7 +77,7 @@ pub fn shown<'r>(
     (store_dir, panel): (&StoreDir, &Panel),
     signers: &Signers,
 ) -> Result<Shown<'r>, Refused> {
-    let claimed: Vec<Claimed<'r, '_>> = by_meaning(record, store_dir)
+    let claimed: Vec<Claimed<'r, '_>> = in_store(record, store_dir)
         .into_iter()
         .map(|records| Claimed { records, signers })
         .collect();
@@ -96,25 +96,15 @@ pub fn claimed<'r>(
     store_dir: &StoreDir,
     meaning: &ClaimId,
 ) -> Result<Shown<'r>, Refused> {
-    let mut all = by_meaning(record, store_dir).into_iter();
+    let mut all = in_store(record, store_dir).into_iter();
     let found = all.find(|records| records[0].claim.meaning() == *meaning);
     with_file(found.ok_or_else(|| never_seen(hash_part))?)
 }
 
 /// The claims about paths in one store directory; those that say the same, together.
-fn by_meaning<'r>(
-    record: Option<&'r PathRecord>,
-    store_dir: &StoreDir,
-) -> Vec<Vec<&'r ClaimRecord>> {
+fn in_store<'r>(record: Option<&'r PathRecord>, store_dir: &StoreDir) -> Vec<Vec<&'r ClaimRecord>> {
     let claims = record.into_iter().flat_map(|record| &record.claims);
-    let mut all: Vec<Vec<&ClaimRecord>> = Vec::new();
-    for record in claims.filter(|record| record.claim.path().dir() == store_dir) {
-        match all.iter_mut().find(|it| it[0].claim.agrees_with(&record.claim)) {
-            Some(agreeing) => agreeing.push(record),
-            None => all.push(vec![record]),
-        }
-    }
-    all
+    by_meaning(claims.filter(|record| record.claim.path().dir() == store_dir))
 }
 
 fn with_file(records: Vec<&ClaimRecord>) -> Result<Shown<'_>, Refused> {
@@ -137,7 +127,8 @@ pub fn narinfo(shown: &Shown<'_>, signers: &Signers) -> String {
 
 /// The narinfo for Guix, which reads one signature: the one by whom `rank` puts first. Nobody it ranks
 /// may have signed in Guix's words, and then there is none: such a narinfo is of use to those who have
-/// somebody's word from elsewhere.
+/// somebody's word from elsewhere. Words that name places where the NAR is not to be had here are
+/// passed over: a client might choose one of those.
 ///
 /// # Errors
 /// A NAR that Guix cannot unpack.
@@ -151,7 +142,10 @@ pub fn guix_narinfo(
         let detail = format!("{path}: its NAR is kept in {kept}, which Guix does not unpack");
         return Err(Refused { code: RefusedCode::NoNar, detail });
     }
-    let words = shown.words(signers).filter(|(claim, _)| claim.dialect() == Dialect::Guix);
+    let compression = shown.file.compression;
+    let words = shown.words(signers).filter(|(claim, _)| {
+        claim.dialect() == Dialect::Guix && guix::is_delivered_in(claim, compression)
+    });
     let ranked = words.filter_map(|(claim, word)| Some((rank(&word.key_id)?, claim, word)));
     let first = ranked.min_by_key(|(rank, _, word)| (*rank, word.index));
     let signed_by = first.and_then(|(_, claim, word)| {

@@ -9,6 +9,7 @@ mod record;
 mod rocks;
 mod side_documents;
 
+use std::collections::HashMap;
 use std::fmt;
 
 use schema::attestation::{Entry, Verified};
@@ -35,14 +36,15 @@ impl PathRecord {
     #[must_use]
     pub fn divergent_entries(&self) -> Vec<u64> {
         let mut diverged = Vec::new();
-        for (at, claim) in self.claims.iter().enumerate() {
-            let of_path = |other: &&ClaimRecord| other.claim.path() == claim.claim.path();
-            // Claims stand in the order in which they came.
-            let before = distinct(self.claims[..at].iter().filter(of_path));
-            let is_new = !before.iter().any(|it| it.claim.agrees_with(&claim.claim));
-            let second = before.len() == 1 && is_new;
-            if let Some(first) = claim.attestations.first().filter(|_| second) {
-                let words = self.claims.iter().filter(of_path).flat_map(|it| &it.attestations);
+        let mut seen: HashMap<&StorePath, usize> = HashMap::new();
+        for agreeing in by_meaning(&self.claims) {
+            let path = agreeing[0].claim.path();
+            let meanings = seen.entry(path).or_default();
+            *meanings += 1;
+            // What is claimed stands in the order in which it came.
+            if let Some(first) = agreeing[0].attestations.first().filter(|_| *meanings == 2) {
+                let of_path = self.claims.iter().filter(|it| it.claim.path() == path);
+                let words = of_path.flat_map(|it| &it.attestations);
                 diverged.extend(words.map(|word| word.index).filter(|it| *it >= first.index));
             }
         }
@@ -53,19 +55,26 @@ impl PathRecord {
     /// How many different things are claimed of this very path, whatever the words?
     #[must_use]
     pub fn meanings_of(&self, path: &StorePath) -> usize {
-        distinct(self.claims.iter().filter(|record| record.claim.path() == path)).len()
+        by_meaning(self.claims.iter().filter(|record| record.claim.path() == path)).len()
     }
 }
 
-/// The first of those that say the same, in the order in which they came.
-pub fn distinct<'r>(claims: impl Iterator<Item = &'r ClaimRecord>) -> Vec<&'r ClaimRecord> {
-    let mut first: Vec<&ClaimRecord> = Vec::new();
+/// Those that say the same, together, in the order in which the first of each came.
+pub fn by_meaning<'r>(
+    claims: impl IntoIterator<Item = &'r ClaimRecord>,
+) -> Vec<Vec<&'r ClaimRecord>> {
+    let mut all: Vec<Vec<&ClaimRecord>> = Vec::new();
+    let mut places = HashMap::new();
     for record in claims {
-        if !first.iter().any(|it| it.claim.agrees_with(&record.claim)) {
-            first.push(record);
+        let claim = &record.claim;
+        let said = (claim.path(), claim.nar_hash(), claim.nar_size(), claim.references());
+        let place = *places.entry(said).or_insert(all.len());
+        match all.get_mut(place) {
+            Some(agreeing) => agreeing.push(record),
+            None => all.push(vec![record]),
         }
     }
-    first
+    all
 }
 
 /// One claim, who stands behind it, and the file of its NAR.

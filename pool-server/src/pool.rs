@@ -6,6 +6,7 @@ mod divergence;
 mod evidence;
 mod flat_file;
 mod ledger;
+mod pieces;
 mod policies;
 mod realisations;
 mod receive;
@@ -33,6 +34,7 @@ use crate::ledger::shown::Shown;
 use crate::metrics::Metrics;
 use crate::rejected::Error;
 
+use flat_file::FlatFiles;
 use policies::Policies;
 
 pub use answer::FoundNar;
@@ -54,7 +56,7 @@ pub struct Pool {
     policies: Policies,
     uploads: Semaphore,
     evidence_turns: Arc<Semaphore>,
-    flat_files: Arc<Semaphore>,
+    flat_files: FlatFiles,
 }
 
 impl Pool {
@@ -87,7 +89,7 @@ impl Pool {
             policies,
             uploads: Semaphore::new(config.max_uploads.get()),
             evidence_turns: Arc::new(Semaphore::new(evidence::AT_ONCE)),
-            flat_files: Arc::new(Semaphore::new(flat_file::AT_ONCE)),
+            flat_files: FlatFiles::new(),
             config,
         }))
     }

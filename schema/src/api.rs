@@ -179,7 +179,8 @@ pub struct AttestResponse {
 pub struct Logged {
     /// Its index in the ledger.
     pub index: u64,
-    /// Whether this request brought it; otherwise it stood there before.
+    /// Whether this request brought it; otherwise it stood there before, or the key has said the same
+    /// there in so many other words that the latest of those stands for it.
     pub new: bool,
     /// The proof that it stands there, in the format `c2sp.org/tlog-proof@v1`. Absent where it was
     /// not asked for, or while the log's witnesses keep its next checkpoint waiting.

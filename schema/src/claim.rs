@@ -149,6 +149,13 @@ impl Claim {
         }
     }
 
+    /// What Guix's words say beside the claim itself; nothing, in Nix's words.
+    #[must_use]
+    pub fn guix_text(&self) -> Option<GuixText> {
+        // It was read before, or printed by this crate.
+        GuixText::parse(self.guix.as_deref()?).ok()
+    }
+
     /// In whose words it is made.
     #[must_use]
     pub fn dialect(&self) -> Dialect {

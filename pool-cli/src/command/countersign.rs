@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 use schema::api::AttestRequest;
 use schema::attestation::Entry;
-use schema::claim::Claim;
+use schema::claim::{Claim, Dialect};
 use schema::hash::{ClaimId, KeyId, NarHash};
 use schema::key::{PublicKey, SecretKey};
 use schema::policy::Policy;
@@ -50,10 +50,17 @@ pub(super) async fn run(
     let access = Access::find(global)?;
     let remote = Remote::new(&access, Patience::Some, output)?;
     let (builders, machines) = builders(&countersign.from, &key, &remote).await?;
+    let is_guix = key.public().dialect() == Dialect::Guix;
     let policy = match &countersign.policy {
         Some(file) => judge::read_policy(file)?,
+        None if is_guix => any_of(&builders, &key, &StoreDir::guix())?,
         None => any_of(&builders, &key, &remote.info().await?.store_dir)?,
     };
+    if is_guix && *policy.store_dir() != StoreDir::guix() {
+        let message =
+            format!("{} is a key of Guix's, and the policy is not for its store", key.name());
+        return Err(Failure::no(message).hint("sign with a key of Nix's").into());
+    }
     let default = || user_dirs::state().join("countersign");
     let dir = countersign.state_dir.clone().unwrap_or_else(default);
     let asked = Remote::new(&access, Patience::Some, output)?;
@@ -100,7 +107,8 @@ impl Master {
             let reached = judged.closure.of(claim.path());
             let allowed = reached.and_then(|reached| reached.outcome.claim());
             if allowed.is_some_and(|allowed| allowed.agrees_with(&claim)) {
-                items.push(attest::item(&self.key, &claim, None));
+                // The policy judges what is claimed, and no other words that a builder chose.
+                items.push(attest::item(&self.key, &claim.in_nix(), None));
             } else {
                 refused.insert(index);
             }
@@ -125,7 +133,7 @@ impl Master {
         let attested =
             attested.map_err(|unheard| Failure::could_not_tell(format!("{server}: {unheard}")))?;
         let mut claims: BTreeMap<ClaimId, (u64, Arc<Claim>)> = BTreeMap::new();
-        let (root, words) = (self.key.public().id(), self.key.public().dialect());
+        let root = self.key.public().id();
         // What told who the machines are was not held against what was seen before; this was.
         let mut asked = self.machines.iter().filter(|_| !entries.is_empty());
         if let Some(machine) = asked.find(|it| !self.judge.is_delegate(it, &root)) {
@@ -144,11 +152,9 @@ impl Master {
                 let message = format!("{server} does not show that entry {index} is a builder's");
                 return Err(Failure::could_not_tell(message).into());
             };
-            let (_, held) =
+            // The policy has no say in other stores.
+            if claim.path().dir() == self.judge.policy().store_dir() {
                 claims.entry(claim.meaning()).or_insert_with(|| (*index, Arc::clone(claim)));
-            // The same words, if they are the key's own, are one claim with two signatures.
-            if claim.dialect() == words {
-                *held = Arc::clone(claim);
             }
         }
         Ok(claims)

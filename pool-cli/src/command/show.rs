@@ -75,7 +75,8 @@ fn path_text(report: &PathReport) -> String {
 
 /// How many of the claims say different things, whatever the words.
 fn different(claims: &[ClaimReport]) -> usize {
-    let said = |it: &ClaimReport| (it.store_path.clone(), it.nar_hash, it.references.clone());
+    let said =
+        |it: &ClaimReport| (it.store_path.clone(), it.nar_hash, it.nar_size, it.references.clone());
     claims.iter().map(said).collect::<HashSet<_>>().len()
 }
 

@@ -1,6 +1,6 @@
 //! What a path was built from, which nobody needs to know and some tools show.
 
-use schema::claim::{Claim, Dialect, GuixText};
+use schema::claim::Claim;
 use schema::store_path::BaseName;
 
 use super::Judge;
@@ -17,10 +17,10 @@ impl Judge {
                 let (key, index, at) = (it.key_id(), it.index(), it.logged_at());
                 let said = it.claim().filter(|said| said.agrees_with(claim))?;
                 let counts = known.signers().counts(&key, index, name, at);
-                if !counts || said.dialect() != Dialect::Guix {
+                if !counts {
                     return None;
                 }
-                GuixText::parse(&said.signed_bytes()).ok()?.deriver().cloned()
+                said.guix_text()?.deriver().cloned()
             })
         })
     }

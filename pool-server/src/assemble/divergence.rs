@@ -9,9 +9,9 @@ use schema::signers::Signers;
 use schema::store_path::{HashPart, StorePath};
 
 use super::choice::Word;
+use super::counts;
 use super::report::file_report;
-use super::{by_meaning, counts};
-use crate::index::{ClaimRecord, PathRecord};
+use crate::index::{ClaimRecord, PathRecord, by_meaning};
 
 /// Something that somebody stands behind, in whatever words.
 struct Backed<'r> {
@@ -78,9 +78,8 @@ fn challenged_claim(backed: Backed<'_>) -> ChallengedClaim {
 }
 
 fn backed<'r>(path: &StorePath, record: &'r PathRecord, signers: &Signers) -> Vec<Backed<'r>> {
-    let all = by_meaning(Some(record), path.dir()).into_iter();
-    let of_path = all.filter(|records| records[0].claim.path() == path);
-    of_path.filter_map(|records| Backed::new(records, signers)).collect()
+    let all = by_meaning(record.claims.iter().filter(|it| it.claim.path() == path));
+    all.into_iter().filter_map(|records| Backed::new(records, signers)).collect()
 }
 
 impl<'r> Backed<'r> {

@@ -8,7 +8,9 @@ use schema::signers::Signers;
 use schema::store_path::HashPart;
 
 use crate::blobs::nar_name;
-use crate::index::{AttestationRecord, Candidates, ClaimRecord, FileRecord, PathRecord, distinct};
+use crate::index::{
+    AttestationRecord, Candidates, ClaimRecord, FileRecord, PathRecord, by_meaning,
+};
 
 /// All that is known of a path. `scan` tells what the scan of a claim's NAR found.
 ///
@@ -25,7 +27,7 @@ pub fn path_report<E>(
     for claim in &record.claims {
         claims.push(ClaimReport { scan: scan(&claim.claim)?, ..claim_report(claim, signers) });
     }
-    let disagreement = distinct(record.claims.iter()).len() > 1;
+    let disagreement = by_meaning(&record.claims).len() > 1;
     Ok(PathReport { hash_part, disagreement, refused, claims })
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn flat_file(
             .hint("files are at file/<name>/sha256/<52 base-32 digits>")
     })?;
     let name = parts.get("name").map_or("", String::as_str);
-    let file = pool.flat_file(&address.view, name, hash).await?;
+    let file = pool.flat_file(name, hash).await?;
     let lifetime = if pool.config.private { "private" } else { "public" };
     let headers = [
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),

@@ -7,7 +7,7 @@ use schema::claim::Dialect;
 use schema::compression::Compression;
 use schema::guix::key_file::print_public;
 use schema::hash::{FileHash, KeyId, NarHash};
-use schema::signers::Signers;
+use schema::signers::{Signers, Standing};
 use schema::store_path::{BaseName, HashPart};
 
 use super::Pool;
@@ -125,7 +125,7 @@ impl Pool {
     /// The key by which Guix verifies what a view shows, if that is one signer's.
     ///
     /// # Errors
-    /// A view of several signers, or of one without a key of Guix's.
+    /// A view of several signers, or of one without a key of Guix's that is in use.
     pub fn guix_key(&self, view: &View) -> Result<String, Rejected> {
         let name = match view {
             View::As(name) => name,
@@ -137,9 +137,15 @@ impl Pool {
             }
         };
         let signers = self.signers();
-        let key = signers.named(name).and_then(|signer| signer.key.guix());
         let none = || Rejected::not_found("no_key", format!("{name} has no key of Guix's here"));
-        Ok(print_public(key.ok_or_else(none)?))
+        let signer = signers.named(name).ok_or_else(none)?;
+        let key = signer.key.guix().ok_or_else(none)?;
+        if signer.standing != Standing::Active {
+            // Guix never takes back what it was told to trust.
+            let detail = format!("{name} does not sign with its key any more");
+            return Err(Rejected::not_found("no_key", detail));
+        }
+        Ok(print_public(key))
     }
 
     /// The listing of the NAR that a view shows for a path.

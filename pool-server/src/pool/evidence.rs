@@ -17,12 +17,11 @@ use schema::key_event::KeyEntry;
 use schema::signers::Signers;
 use schema::store_path::{BaseName, StorePath};
 use schema::verifiable_map::MapProof;
-use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
-use tokio::time::Instant;
+use tokio::sync::mpsc;
 
 use self::walk::{Asked, Walk};
 use super::Pool;
+use super::pieces::{Gone, Pieces};
 use crate::assemble::report::{attestation_report, file_report};
 use crate::index::{ClaimRecord, LogId, MapNow, PathRecord};
 use crate::ledger::shown::{Published, Shown};
@@ -32,11 +31,7 @@ use crate::rejected::{Error, Failure, Rejected};
 pub(super) const AT_ONCE: usize = 8;
 /// A piece of an answer is sent once it is this long, in bytes.
 const PIECE: usize = 64 << 10;
-/// Pieces that wait for the network.
-const WAITING: usize = 4;
-/// For an asker that takes no more bytes.
-const STALLED: Duration = Duration::from_secs(30);
-/// For a whole answer, so that nobody keeps a turn by taking a byte now and then.
+/// For a whole answer.
 const LONGEST: Duration = Duration::from_secs(300);
 /// Between looks at a map that is about to become the one that was published.
 const NEXT_LOOK: Duration = Duration::from_millis(5);
@@ -61,18 +56,18 @@ impl Pool {
         let _ = tokio::time::timeout(self.config.witness_timeout, self.ledger.covers(size)).await;
         let permit = Arc::clone(&self.evidence_turns).acquire_owned().await;
         let permit = permit.map_err(|_| Error::Index("the pool is closing".to_owned()))?;
-        let (pieces, receiver) = mpsc::channel(WAITING);
         let pool = Arc::clone(self);
         let (of_entries, request) = tokio::task::spawn_blocking(move || {
             pool.paths_of(&request.entries).map(|paths| (paths, request))
         })
         .await
         .map_err(|error| Error::Index(format!("looking up entries stopped: {error}")))??;
-        let (pool, until) = (Arc::clone(self), Instant::now() + LONGEST);
+        let pool = Arc::clone(self);
+        let (pieces, receiver) = Pieces::new(permit, LONGEST);
         tokio::task::spawn_blocking(move || {
-            let mut writer = Writer { pieces, piece: Vec::new(), until, _permit: permit };
+            let mut writer = Writer { pieces, piece: Vec::new() };
             match pool.write_evidence(&request, of_entries, &mut writer) {
-                Err(Stop::Failed(error)) => writer.fail(error),
+                Err(Stop::Failed(error)) => writer.pieces.fail(error),
                 Ok(()) | Err(Stop::Gone) => {}
             }
         });
@@ -282,10 +277,8 @@ impl From<Error> for Stop {
 
 /// Where an answer is written to.
 struct Writer {
-    pieces: mpsc::Sender<Result<Bytes, Error>>,
+    pieces: Pieces<Error>,
     piece: Vec<u8>,
-    until: Instant,
-    _permit: OwnedSemaphorePermit,
 }
 
 impl Writer {
@@ -298,16 +291,6 @@ impl Writer {
 
     fn flush(&mut self) -> Result<(), Stop> {
         let piece = Bytes::from(std::mem::take(&mut self.piece));
-        let until = self.until.min(Instant::now() + STALLED);
-        let sent = tokio::time::timeout_at(until, self.pieces.send(Ok(piece)));
-        match Handle::current().block_on(sent) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Stop::Gone),
-        }
-    }
-
-    fn fail(&self, error: Error) {
-        // If there is no room, whoever reads sees the end missing.
-        let _ = self.pieces.try_send(Err(error));
+        self.pieces.send(piece).map_err(|Gone| Stop::Gone)
     }
 }

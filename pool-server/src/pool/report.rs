@@ -62,7 +62,9 @@ impl Pool {
             let detail = format!("nobody has attested a path with the hash part {hash_part} here");
             Rejected::not_found("never_seen", detail)
         })?;
-        let is_guix = record.claims.iter().all(|it| it.claim.path().dir() == &StoreDir::guix());
+        // Of two paths with one hash part, it speaks of the one that was claimed first.
+        let first = record.claims.first().map(|record| record.claim.path().dir());
+        let is_guix = first == Some(&StoreDir::guix());
         let dialect = if is_guix { Dialect::Guix } else { Dialect::Nix };
         let refused = self.narinfo(&View::Default, dialect, &hash_part)?.err();
         let report = path_report(hash_part, &record, &self.signers(), refused, |claim| {

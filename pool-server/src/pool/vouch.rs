@@ -2,7 +2,7 @@
 
 use schema::api::{AttestItem, EnrolRequest, Logged, Signer};
 use schema::attestation::Signed;
-use schema::claim::Claim;
+use schema::claim::{Claim, Dialect};
 use schema::enrolment;
 use schema::hash::NarHash;
 use schema::narinfo::NarInfo;
@@ -179,6 +179,10 @@ fn vouch(item: AttestItem, signers: &Signers) -> Result<Vouched, Rejected> {
     let claim = item
         .claim()
         .map_err(|error| Rejected::unprocessable("claim_malformed", format!("{path}: {error}")))?;
+    if claim.dialect() == Dialect::Guix && *claim.path().dir() != StoreDir::guix() {
+        return Err(other_store(claim.path(), &[StoreDir::guix()]));
+    }
+    let deriver = deriver(&claim, item.deriver)?;
     let address = item.ca.and_then(|address| address.parse().ok());
     let content_address = address
         .filter(|address: &schema::content_address::ContentAddress| address.gives_path_of(&claim));
@@ -191,7 +195,19 @@ fn vouch(item: AttestItem, signers: &Signers) -> Result<Vouched, Rejected> {
         Rejected::unprocessable("signature_invalid", format!("{path}: {error}"))
             .hint("it must be over the path, NAR hash, NAR size and references that are sent")
     })?;
-    Ok(Vouched { attestation, deriver: item.deriver, content_address })
+    Ok(Vouched { attestation, deriver, content_address })
+}
+
+/// What is signed stands above what is said beside it.
+fn deriver(claim: &Claim, said: Option<BaseName>) -> Result<Option<BaseName>, Rejected> {
+    let signed = claim.guix_text().and_then(|text| text.deriver().cloned());
+    match (signed, said) {
+        (Some(signed), Some(said)) if signed != said => {
+            let detail = format!("{}: {signed} is signed as its deriver, not {said}", claim.path());
+            Err(Rejected::unprocessable("claim_malformed", detail))
+        }
+        (signed, said) => Ok(signed.or(said)),
+    }
 }
 
 fn item(narinfo: &NarInfo, signature: NamedSignature) -> AttestItem {

@@ -154,6 +154,15 @@ pub const fn is_readable(compression: Compression) -> bool {
     !matches!(compression, Compression::Brotli)
 }
 
+/// Whether the places that are signed with a claim, as old publishers did, are all of this compression
+/// and called after it: then whoever has the NAR like that answers at each of them.
+#[must_use]
+pub fn is_delivered_in(claim: &Claim, compression: Compression) -> bool {
+    let directory = format!("nar/{compression}/");
+    let deliveries = claim.guix_text().map(|text| text.deliveries().to_vec()).unwrap_or_default();
+    deliveries.iter().all(|it| it.compression == compression && it.url.starts_with(&directory))
+}
+
 /// Who signed, for a narinfo: a name, which says nothing to Guix, the key, and the signature.
 pub type SignedBy<'s> = (&'s KeyName, &'s EcdsaKey, &'s Signature);
 

@@ -108,6 +108,8 @@ fn refused(text: &str) -> (usize, usize, String, String) {
 #[test]
 fn every_mistake_is_found_where_it_is() {
     let bob = key("bob-2", 3);
+    let digits: String = bob.as_bytes().iter().map(|byte| format!("{byte:02X}")).collect();
+    let guix_twin = format!("uni-1:ecdsa:{digits}");
     let twice = format!("[\"{}\", \"{}\"]", key("uni-1", 2), key("uni-1", 2));
     for (from, to, (line, column), said) in [
         ("/1\"\nname", "/2\"\nname", (2, 10), "an unknown format"),
@@ -142,6 +144,7 @@ fn every_mistake_is_found_where_it_is() {
         ("[\"nixos\", \"uni\"]", "[\"group:prod\"]", (35, 10), "only principals are watched"),
         ("[\"nixos\", \"uni\"]", "[\"uni\", \"uni\"]", (35, 17), "listed before"),
         (&key("uni-1", 2).to_string(), &bob.to_string(), (19, 9), "bob has this key"),
+        (&key("uni-1", 2).to_string(), &guix_twin, (19, 9), "bob has this key"),
         (&key("uni-1", 2).to_string(), "uni-1:AAAA", (19, 9), "base 64 of 32 bytes"),
         (&format!("[\"{}\"]", key("uni-1", 2)), &twice, (19, 63), "listed before"),
         ("delegates = true", "delegates = 1", (17, 13), "a TOML integer cannot"),

@@ -14,6 +14,7 @@ use schema::store_path::HashPart;
 use super::{Logs, Standing};
 use crate::index::{
     AttestationRecord, Batch, BlobRecord, ClaimRecord, FileRecord, Index, LoggedKey, PathRecord,
+    by_meaning,
 };
 use crate::ledger::log::Stage;
 use crate::ledger::{Kept, Vouched};
@@ -23,6 +24,9 @@ use side_documents::SideDocuments;
 /// The most different things one signer may claim of one path: a builder that is not
 /// deterministic differs a few times, a flood does not end.
 pub(super) const MAX_CLAIMS_PER_SIGNER: usize = 16;
+
+/// The most wordings that are kept of one thing a signer claims.
+pub(super) const MAX_WORDINGS: usize = 8;
 
 /// How many paths are told of a NAR that arrives after their claims.
 const MAX_WAITING_PATHS: usize = 100_000;
@@ -80,6 +84,9 @@ impl<'i> Group<'i> {
             return Ok(Standing { index, new: false });
         }
         self.check_key(&vouched)?;
+        if let Some(index) = self.said_often(&vouched)? {
+            return Ok(Standing { index, new: false });
+        }
         let entry = vouched.attestation.entry(self.now).to_bytes();
         self.record(&vouched, self.stages.attestations.size())?;
         let index = self.stages.attestations.append(&mut self.batch, &entry)?;
@@ -102,6 +109,19 @@ impl<'i> Group<'i> {
             Some(index) => Ok(Some(*index)),
             None => self.index.logged(key),
         }
+    }
+
+    /// The latest entry in which the signer says the same, once that has been said in enough words:
+    /// rebuilt from other derivations, one source is worded anew each time.
+    fn said_often(&mut self, vouched: &Vouched) -> Result<Option<u64>, Error> {
+        let claim = vouched.attestation.claim();
+        let signer = vouched.attestation.key_id();
+        let path = self.path(claim.path().base().hash_part())?;
+        let agreeing = path.claims.iter().filter(|record| record.claim.agrees_with(claim));
+        let words = agreeing.flat_map(|record| &record.attestations);
+        let entries = words.filter(|word| word.key_id == signer).map(|word| word.index);
+        let entries: Vec<u64> = entries.collect();
+        Ok(entries.iter().max().filter(|_| entries.len() >= MAX_WORDINGS).copied())
     }
 
     fn record(&mut self, vouched: &Vouched, index: u64) -> Result<(), Failure> {
@@ -228,9 +248,10 @@ impl<'i> Group<'i> {
 }
 
 fn refuse_flood(path: &PathRecord, vouched: &Vouched) -> Result<(), Rejected> {
-    let signer = vouched.attestation.key_id();
-    let claims = path.claims.iter().filter(|record| record.signed_by(&signer)).count();
-    if claims < MAX_CLAIMS_PER_SIGNER {
+    let (signer, claim) = (vouched.attestation.key_id(), vouched.attestation.claim());
+    let signed = by_meaning(path.claims.iter().filter(|record| record.signed_by(&signer)));
+    let (claims, agrees) = (signed.len(), signed.iter().any(|it| it[0].claim.agrees_with(claim)));
+    if agrees || claims < MAX_CLAIMS_PER_SIGNER {
         return Ok(());
     }
     let store_path = vouched.attestation.claim().path();

@@ -8,6 +8,7 @@ use crate::ledger::shown::Published;
 use schema::attestation::Signed;
 use schema::claim::Claim;
 use schema::compression::Compression;
+use schema::guix::ecdsa::EcdsaSecret;
 use schema::hash::{FileHash, NarHash};
 use schema::key::SecretKey;
 use schema::key_event::{KeyEvent, RevokeReason};
@@ -184,6 +185,36 @@ async fn a_signer_cannot_claim_without_end() {
     }
     let refused = bench.attest(vec![vouched(1, "one more")]).await.unwrap_err();
     assert!(matches!(refused, Failure::Rejected(rejected) if rejected.code == "too_many_claims"));
+}
+
+#[tokio::test]
+async fn one_thing_is_kept_in_so_many_words_and_then_the_latest_stands_for_it() {
+    let bench = Bench::new().await;
+    let secret = EcdsaSecret::from_bytes(&[7; 32]).unwrap();
+    let gina = SecretKey::of_guix("gina-1".parse().unwrap(), secret);
+    bench.ledger.enrol(gina.public()).await.unwrap();
+    let worded = |number: u64| {
+        let nix = vouched(1, "n").attestation.claim().clone();
+        let path = format!("/gnu/store/{}", nix.path().base());
+        let claim = Claim::new(path.parse().unwrap(), nix.nar_hash(), 112, Vec::new()).unwrap();
+        let deriver = format!("{}-x.drv", hash_part(number)).parse().unwrap();
+        let claim = claim.in_guix(Some(&deriver));
+        let signature = gina.sign(claim.signed_bytes().as_bytes());
+        let attestation = Signed::new(claim, signature).verify(&gina.public()).unwrap();
+        Vouched { attestation, deriver: None, content_address: None }
+    };
+    let kept = group::MAX_WORDINGS as u64;
+    for number in 0..kept {
+        let standing = &bench.attest(vec![worded(number)]).await.unwrap()[0];
+        assert_eq!((standing.index, standing.new), (number, true));
+    }
+    let standings = bench.attest(vec![worded(kept), worded(0)]).await.unwrap();
+    let told: Vec<_> = standings.iter().map(|it| (it.index, it.new)).collect();
+    assert_eq!(told, [(kept - 1, false), (0, false)]);
+    // They are one thing: there is room for others.
+    for number in 1..group::MAX_CLAIMS_PER_SIGNER {
+        bench.attest(vec![vouched(1, &format!("nar {number}"))]).await.unwrap();
+    }
 }
 
 #[tokio::test]

@@ -16,6 +16,8 @@ pub(super) struct Parties {
     pub(super) groups: Vec<Group>,
     pub(super) inner_first: Vec<usize>,
     pub(super) owners: HashMap<KeyId, usize>,
+    /// The same by the bytes of a key: one secret may sign as Nix's keys do, and as Guix's.
+    by_bytes: HashMap<[u8; 32], usize>,
     by_name: HashMap<Name, Party>,
 }
 
@@ -53,6 +55,7 @@ pub(super) fn read(top: &Fields<'_>) -> Result<Parties, PolicyError> {
         groups: Vec::new(),
         inner_first: Vec::new(),
         owners: HashMap::new(),
+        by_bytes: HashMap::new(),
         by_name: HashMap::new(),
     };
     let principals = tables(top, "principal", &mut parties, Party::Principal)?;
@@ -111,11 +114,12 @@ fn principal(
         if keys.contains(&key) {
             return Err(field.refuse("this key is listed before", "list it once"));
         }
-        let owner = *parties.owners.entry(key.id()).or_insert(index);
+        let owner = *parties.by_bytes.entry(*key.as_bytes()).or_insert(index);
         if owner != index {
             let what = format!("{} has this key, under any name", parties.principals[owner].name);
             return Err(field.refuse(&what, "a key speaks for one principal: list it under one"));
         }
+        parties.owners.insert(key.id(), index);
         keys.push(key);
     }
     if parties.owners.len() > MAX_PARTS {

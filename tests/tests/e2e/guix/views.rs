@@ -1,10 +1,12 @@
 //! Views under /gnu, over plain HTTP.
 
+use schema::api::AttestItem;
 use schema::claim::{Claim, Dialect};
 use schema::compression::Compression;
 use schema::content_address::ContentAddress;
 use schema::hash::{FileHash, NarHash};
 use schema::key::SecretKey;
+use schema::key_event::RevokeReason;
 use schema::narinfo::NarInfo;
 use schema::narinfo::guix::{GuixNarInfo, SignatureLine};
 use schema::store_path::{StoreDir, StorePath};
@@ -14,6 +16,8 @@ use tests::cli::Cli;
 use tests::client::{Answer, Client};
 use tests::nar::{attestation, file, guix_key, guix_path, key, noise, path, zstd};
 use tests::server::Server;
+
+use crate::adversary::revoke;
 
 /// A pool whose signers are gina and gus, with keys of Guix's, and alice, with one of Nix's.
 pub(super) struct Scene {
@@ -102,6 +106,10 @@ async fn the_key_of_a_view_is_that_of_its_one_signer() {
         let answer = scene.admin.get(&format!("/gnu{view}/signing-key.pub")).await;
         assert!(answer.status == 404 && answer.text().starts_with("no_key"), "{view}");
     }
+    // Guix never unlearns a key.
+    revoke(&scene.server, &scene.gina, RevokeReason::Compromised { from: 0 }).await;
+    let answer = scene.admin.get("/gnu/as/gina/signing-key.pub").await;
+    assert!(answer.status == 404 && answer.text().starts_with("no_key"), "{}", answer.text());
 }
 
 #[tokio::test]
@@ -129,7 +137,7 @@ async fn the_same_in_other_words_is_no_disagreement_and_other_contents_are() {
     let deriver = path("drv", "two.drv").base().clone();
     let worded = claim.in_guix(Some(&deriver));
     let signature = scene.gus.sign(worded.signed_bytes().as_bytes());
-    let with_deriver = schema::api::AttestItem::new(&worded, signature);
+    let with_deriver = AttestItem::new(&worded, signature);
     assert_eq!(scene.admin.attest(vec![with_deriver]).await.status, 200);
     scene.admin.vouch(&scene.alice, &item, &nar, &[]).await;
     let report = scene.admin.get(&format!("/api/v1/paths/{}", item.base().hash_part())).await;
@@ -160,7 +168,8 @@ async fn files_are_had_by_their_hash() {
     let address = format!("/file/{name}/sha256/{}", hash.to_nix32());
     assert_eq!(scene.admin.get(&format!("/gnu{address}")).await.status, 404);
     scene.admin.push(&scene.gina, &item, &file(&contents), &[]).await;
-    for view in ["", "/as/gina"] {
+    // It is the same in every view: the hash tells.
+    for view in ["", "/as/gina", "/as/gus"] {
         let address = format!("/gnu{view}{address}");
         let answer = scene.admin.get(&address).await;
         assert!(answer.status == 200 && answer.body == contents, "{}", answer.status);
@@ -168,7 +177,6 @@ async fn files_are_had_by_their_hash() {
         let head = scene.admin.head(&address).await;
         assert_eq!((head.status, head.header("content-length")), (200, "300000"));
     }
-    assert_eq!(scene.admin.get(&format!("/gnu/as/gus{address}")).await.status, 404);
     let other = format!("/gnu/file/other.tar.gz/sha256/{}", hash.to_nix32());
     assert_eq!(scene.admin.get(&other).await.status, 404);
     assert_eq!(scene.admin.get("/gnu/file/../sha256/x").await.status, 404);
@@ -182,6 +190,10 @@ async fn files_are_had_by_their_hash() {
         "{}",
         answer.text()
     );
+    // Nor does it hide the right ones.
+    scene.admin.push(&scene.gus, &lie, &file(&contents), &[]).await;
+    let answer = scene.admin.get(&format!("/gnu/file/lie/sha256/{}", hash.to_nix32())).await;
+    assert!(answer.status == 200 && answer.body == contents, "{}", answer.status);
 }
 
 #[tokio::test]
@@ -198,7 +210,7 @@ async fn a_place_that_an_old_publisher_signed_answers() {
     let old = Claim::parse(text.as_bytes()).unwrap();
     assert_eq!(old.dialect(), Dialect::Guix);
     let signature = scene.gina.sign(text.as_bytes());
-    let answer = scene.admin.attest(vec![schema::api::AttestItem::new(&old, signature)]).await;
+    let answer = scene.admin.attest(vec![AttestItem::new(&old, signature)]).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     let answer = scene.ask("/as/gina", &item).await;
     let text = answer.text();
@@ -216,18 +228,39 @@ async fn a_place_that_an_old_publisher_signed_answers() {
 }
 
 #[tokio::test]
+async fn places_where_the_nar_is_not_to_be_had_are_not_shown_and_the_next_signer_is() {
+    let scene = Scene::start(&[]).await;
+    let (item, nar) = (guix_path("old", "old-1.0"), file(b"old"));
+    scene.admin.push(&scene.gus, &item, &nar, &[]).await;
+    let new = attestation(&scene.gina, &item, &nar, &[]).signed.unwrap();
+    for place in ["nar/gzip/", "nar/"] {
+        let compression = if place == "nar/" { "none" } else { "gzip" };
+        let url = format!("{place}{}", item.base());
+        let text = format!("{new}URL: {url}\nCompression: {compression}\nFileSize: 1\n");
+        let old = Claim::parse(text.as_bytes()).unwrap();
+        let signature = scene.gina.sign(text.as_bytes());
+        let answer = scene.admin.attest(vec![AttestItem::new(&old, signature)]).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    for (view, signer) in [("/as/gina", None), ("/signers/2/gina,gus", Some("gus"))] {
+        let (narinfo, by) = scene.shown(view, &item).await;
+        assert_eq!((narinfo.deliveries.len(), by.as_deref()), (1, signer), "{view}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_not_signed_like_that_is_refused() {
     let scene = Scene::start(&[]).await;
     let (item, nar) = (guix_path("bad", "bad"), file(b"bad"));
     scene.admin.upload(&nar, Compression::Zstd, zstd(&nar)).await;
     let good = attestation(&scene.gina, &item, &nar, &[]);
     let text = good.signed.clone().unwrap();
-    let refused = async |item: schema::api::AttestItem, code: &str, why: &str| {
+    let refused = async |item: AttestItem, code: &str, why: &str| {
         let problem = scene.admin.attest(vec![item]).await.problem();
         assert_eq!(problem.code, code, "{}", problem.detail);
         assert!(problem.detail.contains(why), "{}", problem.detail);
     };
-    let with = |signed: &str| schema::api::AttestItem {
+    let with = |signed: &str| AttestItem {
         signed: Some(signed.to_owned()),
         signature: scene.gina.sign(signed.as_bytes()),
         ..good.clone()
@@ -235,16 +268,27 @@ async fn what_is_not_signed_like_that_is_refused() {
     refused(with(&text.replace("NarSize: ", "NarSize: 1")), "claim_malformed", "canonical").await;
     refused(with(&format!("{text}X: y\n")), "claim_malformed", "no field").await;
     refused(with(&text.replace('\n', "\r\n")), "claim_malformed", "plain text").await;
-    let unworded = schema::api::AttestItem { signed: None, ..good.clone() };
+    let elsewhere = text.replace("/gnu/store", "/nix/store");
+    let item_elsewhere = AttestItem {
+        store_path: elsewhere.lines().next().unwrap()["StorePath: ".len()..].parse().unwrap(),
+        ..with(&elsewhere)
+    };
+    refused(item_elsewhere, "other_store", "/gnu/store").await;
+    let derived = AttestItem {
+        deriver: Some("7h7qgvs4kgzsn8a6rb273saxyqh4jxlz-other.drv".parse().unwrap()),
+        ..with(&format!("{text}Deriver: 7h7qgvs4kgzsn8a6rb273saxyqh4jxlz-bad.drv\n"))
+    };
+    refused(derived, "claim_malformed", "signed as its deriver").await;
+    let unworded = AttestItem { signed: None, ..good.clone() };
     refused(unworded, "signature_invalid", "Guix's keys narinfos").await;
     let alice = attestation(&scene.alice, &item, &nar, &[]);
-    let worded = schema::api::AttestItem {
+    let worded = AttestItem {
         signed: good.signed.clone(),
         signature: scene.alice.sign(text.as_bytes()),
         ..alice
     };
     refused(worded, "signature_invalid", "Nix's keys sign fingerprints").await;
-    let forged = schema::api::AttestItem {
+    let forged = AttestItem {
         signature: attestation(&scene.gina, &guix_path("x", "x"), &nar, &[]).signature,
         ..good.clone()
     };
