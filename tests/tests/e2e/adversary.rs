@@ -116,7 +116,7 @@ async fn record(server: &Server, paths: &[StorePath]) -> Vec<EvidenceLine> {
     lines.collect::<Result<_, _>>().unwrap()
 }
 
-pub(crate) async fn revoke(server: &Server, signer: &SecretKey, reason: RevokeReason) {
+pub(super) async fn revoke(server: &Server, signer: &SecretKey, reason: RevokeReason) {
     let admin = Client::admin(server);
     let info = admin.get("/api/v1/info").await.json();
     let origin = format!("{}/keys", info["origin"].as_str().unwrap());

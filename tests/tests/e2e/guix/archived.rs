@@ -59,7 +59,7 @@ async fn what_guix_exports_is_kept_and_is_attested_by_whoever_says_so() {
         (exported(&alice.machine, &alice.top), alice.machine.closure(&alice.top));
     let refused = scene.import_archive(&damaged(&stick, "Do as you please"), &[]);
     assert!(refused.code == 1 && refused.stderr.contains("item "), "{refused:?}");
-    let kept = scene.import_archive(&stick, &["--compression", "zstd-3"]).ok();
+    let kept = scene.import_archive(&stick, &["--compression", "zstd:3"]).ok();
     assert!(kept.contains(&format!("imported {} paths", closure.len())), "{kept}");
     assert_eq!(scene.nars(), closure.len());
     // Who signed the archive did not sign a claim.

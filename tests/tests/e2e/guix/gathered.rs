@@ -35,19 +35,15 @@ async fn what_two_builders_publish_is_kept_once_and_substituted_by_either_key() 
 
     let views =
         [scene.view("/as/alice"), scene.view("/as/bob"), scene.view("/signers/2/alice,bob")];
-    for (view, keys, taken) in [
+    let users = [
         (&views[0], vec![&*alice.key], true),
         (&views[0], vec![&*bob.key], false),
         (&views[1], vec![&*bob.key], true),
         (&views[1], vec![], false),
         (&views[2], vec![&*alice.key], true),
-    ] {
-        let name = format!(
-            "user-{}-{}",
-            view.len(),
-            keys.first().map_or(0, |key| key.len() + usize::from(*key == bob.key))
-        );
-        let user = scene.user(&name, &[view], &keys);
+    ];
+    for (number, (view, keys, taken)) in users.into_iter().enumerate() {
+        let user = scene.user(&format!("user-{number}"), &[view], &keys);
         let ensured = user.ensure(&alice.top);
         assert_eq!(ensured.code == 0, taken, "{view}: {ensured:?}");
         assert_eq!(user.holds(&alice.top), taken);
@@ -60,7 +56,7 @@ async fn what_two_builders_publish_is_kept_once_and_substituted_by_either_key() 
     // A third time there is nothing to do.
     let third: Value = serde_json::from_str(&scene.import(&baked, &alice.top).ok()).unwrap();
     assert_eq!(
-        (&third["bytes_fetched"], &third["attestations_known"]),
+        (&third["nars_fetched"], &third["attestations_known"]),
         (&0.into(), &count.into()),
         "{third}"
     );

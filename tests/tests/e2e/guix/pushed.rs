@@ -3,7 +3,7 @@
 use super::scene::{Builder, Scene, text};
 
 impl Scene {
-    fn from_store(&self, builder: &Builder, verb: &str, key: &str) -> tests::program::Outcome {
+    fn out_of_store(&self, builder: &Builder, verb: &str, key: &str) -> tests::program::Outcome {
         let store = text(builder.machine.dir().to_owned());
         self.cli(&self.server.token("read,upload,attest")).run(&[
             verb,
@@ -22,9 +22,9 @@ async fn a_store_is_pushed_with_the_machines_own_key_and_attested_by_another() {
     let (alice, bob) = (scene.builder("alice", None), scene.builder("bob", None));
     let count = alice.machine.closure(&alice.top).len();
     // The pool knows the key's name.
-    let _ = scene.from_store(&alice, "push", &text(alice.machine.secret_key_file())).ok();
+    let _ = scene.out_of_store(&alice, "push", &text(alice.machine.secret_key_file())).ok();
     assert_eq!(scene.nars(), count);
-    let attested = scene.from_store(&bob, "attest", &text(bob.machine.secret_key_file())).ok();
+    let attested = scene.out_of_store(&bob, "attest", &text(bob.machine.secret_key_file())).ok();
     assert!(
         attested.contains("as bob") && attested.contains(&format!("{count} new")),
         "{attested}"
@@ -48,12 +48,12 @@ async fn a_key_of_ones_own_does_as_well() {
     let (guix, nix) = (file("own.sec"), file("nix.secret"));
     let _ = scene.operator(&["key", "generate", "own-1", "--guix", "--out", &guix]).ok();
     let _ = scene.operator(&["key", "generate", "nix-1", "--out", &nix]).ok();
-    let unknown = scene.from_store(&alice, "push", &guix);
+    let unknown = scene.out_of_store(&alice, "push", &guix);
     assert!(unknown.code == 1 && unknown.stderr.contains("pool signer enrol NAME="), "{unknown:?}");
     let _ = scene.operator(&["signer", "enrol", &format!("own-1={guix}")]).ok();
     let _ = scene.operator(&["signer", "enrol", &nix]).ok();
-    let _ = scene.from_store(&alice, "push", &guix).ok();
-    let _ = scene.from_store(&alice, "attest", &nix).ok();
+    let _ = scene.out_of_store(&alice, "push", &guix).ok();
+    let _ = scene.out_of_store(&alice, "attest", &nix).ok();
     let acl = scene.operator(&["key", "acl", &guix]).ok();
     let user = scene.user("user", &[&scene.view("/signers/2/nix-1,own-1")], &[&acl]);
     let _ = user.ensure(&alice.top).ok();

@@ -17,7 +17,7 @@ use tests::client::{Answer, Client};
 use tests::nar::{attestation, file, guix_key, guix_path, key, noise, path, zstd};
 use tests::server::Server;
 
-use crate::adversary::revoke;
+use super::super::adversary::revoke;
 
 /// A pool whose signers are gina and gus, with keys of Guix's, and alice, with one of Nix's.
 pub(super) struct Scene {
