@@ -204,7 +204,8 @@ fn print_atom(bytes: &[u8], out: &mut Vec<u8>) {
     let begins_as_text = bytes.first().is_none_or(|first| *first != 0 && *first < 0x80);
     if !begins_as_text || !bytes.iter().all(|byte| is_text(*byte)) {
         out.push(b'#');
-        out.extend(bytes.iter().flat_map(|byte| format!("{byte:02X}").into_bytes()));
+        let digit = |nibble: u8| nibble + if nibble < 10 { b'0' } else { b'A' - 10 };
+        out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
         out.push(b'#');
     } else if bytes.first().is_some_and(|first| !first.is_ascii_digit())
         && bytes.iter().all(|byte| is_token(*byte))

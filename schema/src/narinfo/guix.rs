@@ -158,9 +158,15 @@ pub const fn is_readable(compression: Compression) -> bool {
 /// and called after it: then whoever has the NAR like that answers at each of them.
 #[must_use]
 pub fn is_delivered_in(claim: &Claim, compression: Compression) -> bool {
+    if !claim.signed_bytes().contains("\nURL: ") {
+        return true;
+    }
     let directory = format!("nar/{compression}/");
-    let deliveries = claim.guix_text().map(|text| text.deliveries().to_vec()).unwrap_or_default();
-    deliveries.iter().all(|it| it.compression == compression && it.url.starts_with(&directory))
+    let places = |text: &GuixText| {
+        let mut places = text.deliveries().iter();
+        places.all(|it| it.compression == compression && it.url.starts_with(&directory))
+    };
+    claim.guix_text().as_ref().is_some_and(places)
 }
 
 /// Who signed, for a narinfo: a name, which says nothing to Guix, the key, and the signature.
