@@ -130,12 +130,7 @@ pub fn check_tls(config: &Config) -> Result<(), Error> {
 
 fn limited(mut server: Server<Peer>, config: &Config) -> Server<Peer> {
     let builder = server.http_builder();
-    builder
-        .http1()
-        .header_read_timeout(config.header_timeout)
-        .max_buf_size(BUFFER_LEN)
-        // Guix asks for a thousand narinfos in one write: they are answered in few.
-        .pipeline_flush(true);
+    builder.http1().header_read_timeout(config.header_timeout).max_buf_size(BUFFER_LEN);
     builder
         .http2()
         .max_header_list_size(MAX_HEADER_LEN)

@@ -20,11 +20,17 @@ pub(crate) struct Archive {
 
     /// Vouch for what is in the archive with this secret key. Without it NARs are kept, and nothing is
     /// attested.
-    #[arg(long, value_name = "[NAME=]KEYFILE", requires = "archive")]
+    #[arg(long, value_name = "[NAME=]KEYFILE", requires = "archive", conflicts_with = "source")]
     pub(crate) key: Option<PathBuf>,
 
     /// How to compress the archive's NARs: zstd, xz or none; with a level if you like, such as zstd:8
     /// or xz:9.
-    #[arg(long, value_name = "METHOD[:LEVEL]", default_value = "zstd:3", requires = "archive")]
+    #[arg(
+        long,
+        value_name = "METHOD[:LEVEL]",
+        default_value = "zstd:3",
+        requires = "archive",
+        conflicts_with = "source"
+    )]
     pub(crate) compression: Method,
 }

@@ -106,5 +106,6 @@ mod tests {
         assert!(read("--archive f --key k --compression xz:9").is_ok());
         assert!(read("http://a x --archive f").is_err());
         assert!(read("http://a x --key k").is_err());
+        assert!(read("http://a x --compression xz").is_err());
     }
 }

@@ -130,6 +130,10 @@ const COUNTERSIGN_AFTER_HELP: &str = "\
 No NAR moves: the claims come from the ledger, where every signature is verified, and what goes back is
 one signature each. Users who believe KEYFILE alone then need not know the machines.
 
+What is in another store than the policy's is passed over. Without --policy that is /gnu/store for a key
+of Guix's, and the pool's own store for any other. A key of Guix's signs its own words, without a deriver:
+who built something from what is for its builder to say.
+
 Result with --json, a line a round:
   {\"claims\": N, \"signed\": N, \"known\": N, \"refused\": N, \"bytes_sent\": N}
   claims: claims by those in --from that are new to this command

@@ -109,7 +109,7 @@ fn a_server_does_not_start_with_what_is_no_policy() {
     let good = policy("good", 1, &[&key("alice", 1).public().to_string()]);
     for (name, text, wrong) in [
         ("typo", good.replace("require", "requires"), "line 11, column 1"),
-        ("store", good.replace("/nix/store", "/gnu/store"), "/gnu/store"),
+        ("store", good.replace("/nix/store", "/home/store"), "/home/store"),
     ] {
         let file = write(dir.path(), name, &text);
         let mut command = std::process::Command::new(tests::program::built("pool-server"));

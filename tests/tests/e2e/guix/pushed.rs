@@ -61,3 +61,34 @@ async fn a_key_of_ones_own_does_as_well() {
     let audit = scene.operator(&["ledger", "audit", &scene.server.url("")]);
     assert_eq!(audit.code, 0, "{audit:?}");
 }
+
+#[tokio::test]
+async fn a_master_signs_in_its_own_words_what_a_machine_attested() {
+    let scene = Scene::start(&[]);
+    let alice = scene.builder("alice", None);
+    let count = alice.machine.closure(&alice.top).len();
+    let _ = scene.out_of_store(&alice, "push", &text(alice.machine.secret_key_file())).ok();
+    let secret = format!("master-1={}", text(scene.place.path().join("master.sec")));
+    let file = &secret["master-1=".len()..];
+    let _ = scene.operator(&["key", "generate", "master-1", "--guix", "--out", file]).ok();
+    let _ = scene.operator(&["signer", "enrol", &secret]).ok();
+    let digits = alice.key.split('#').nth(1).unwrap();
+    let state = text(scene.place.path().join("state"));
+    let from = format!("alice:ecdsa:{digits}");
+    let cli = scene.cli(&scene.server.token("read,attest"));
+    let countersign = ["countersign", "--as", &secret, "--from", &from, "--state-dir", &state];
+    let signed = cli.run(&countersign).ok();
+    assert!(signed.contains(&format!("signed {count}")), "{signed}");
+    let user = scene.user("user", &[&scene.view("/as/master-1")], &[]);
+    user.authorize(&scene.operator(&["key", "acl", file]).ok());
+    let _ = user.ensure(&alice.top).ok();
+    let _ = user.verify().ok();
+    // The machine named what it built from; the master does not know.
+    let part = &alice.top["/gnu/store/".len()..][..32];
+    let client = tests::client::Client::new(&scene.server);
+    for (name, derived) in [("alice", true), ("master-1", false)] {
+        let narinfo = client.get(&format!("/gnu/as/{name}/{part}.narinfo")).await.text();
+        let signed = narinfo.split("Signature:").next().unwrap();
+        assert_eq!(signed.contains("\nDeriver: "), derived, "{narinfo}");
+    }
+}
