@@ -16,6 +16,17 @@ pub(crate) enum Exit {
     Interrupted,
 }
 
+impl Exit {
+    /// How two things ended together: no is told before that nobody could tell.
+    pub(crate) fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Yes, other) | (other, Self::Yes) => other,
+            (Self::No, _) | (_, Self::No) => Self::No,
+            (worse, _) => worse,
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(match exit {

@@ -206,6 +206,10 @@ fn held(argument: &Path) -> Result<Held> {
         malformed(path, "secret key", why).maybe_hint(hint.map(str::to_owned))
     };
     match (Contents::read(path)?, name) {
+        (Contents::Secret(key), Some(name)) if name != *key.name() => {
+            let hint = "only keys of Guix's are given a name";
+            Err(wrong(&format!("it holds the key of {}", key.name()), Some(hint)).into())
+        }
         (Contents::Secret(key), _) => Ok(Held::Named(key)),
         (Contents::GuixSecret(key), Some(name)) => Ok(Held::Named(SecretKey::of_guix(name, key))),
         (Contents::GuixSecret(key), None) => Ok(Held::Unnamed(key)),

@@ -30,8 +30,8 @@ pub(crate) struct Import {
     /// The same as --all-from, and then go on: what is appended to the file, or arrives on standard
     /// input, is imported as it comes.
     ///
-    /// A path that cannot be imported is told and tried again later, after a minute at first and
-    /// half an hour at last.
+    /// A line counts once it is ended. A path that cannot be imported is told and tried again later,
+    /// after a minute at first and half an hour at last.
     #[arg(long, value_name = "LIST")]
     pub(crate) follow: Option<PathBuf>,
 
@@ -48,7 +48,8 @@ Whose signatures are taken:
   Those by keys that are enrolled at the pool: `pool signer enrol` makes a key known, and that makes
   nobody believe it. A key of Nix's is enrolled as its line in trusted-public-keys, one of Guix's as
   `pool signer enrol NAME=signing-key.pub`, with the file that the source has at /signing-key.pub.
-  A path that only others have signed, or nobody, is told and left alone; nor is its NAR fetched.
+  A path that only others have signed, or nobody, is told and left alone; nor is its NAR fetched, or
+  followed what it refers to.
   A path with a signature that does not verify is an error, and nothing of it is taken.
   Signatures by keys of RSA are kept nowhere: the NAR is taken, and nobody has vouched for it.
 
@@ -56,7 +57,7 @@ What the source offers:
   Of several compressions, the smallest file is taken. A source that says that it is still baking a
   path is asked again, for ten minutes; so is one that does not answer, for half a minute. Where a
   connection breaks off in the midst of a NAR, the next one goes on from there if the source can do
-  that.
+  that; one over which nothing comes any more is given up.
 
 What of an archive is taken:
   Of Guix's, items signed by a key that the pool knows; every signature is checked. It is over other

@@ -23,7 +23,7 @@ use self::signed::Other;
 use crate::cli::{Global, Import};
 use crate::command::push::default_jobs;
 use crate::credentials::{Access, trimmed};
-use crate::exit::{Exit, Failure};
+use crate::exit::{self, Exit, Failure};
 use crate::output::{Output, plural};
 use crate::remote::{Patience, Remote};
 use crate::source::{Fault, Pace, Upstream};
@@ -85,6 +85,17 @@ enum Outcome {
     Refused(String),
 }
 
+impl Outcome {
+    /// What it makes of the end, where nothing else comes of the path.
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Imported { .. } => Exit::Yes,
+            Self::Baking | Self::Unavailable(_) | Self::Undelivered(_) => Exit::CouldNotTell,
+            Self::Unattested(_) | Self::Absent | Self::Refused(_) => Exit::No,
+        }
+    }
+}
+
 impl From<Fault> for Outcome {
     fn from(fault: Fault) -> Self {
         match fault {
@@ -102,7 +113,9 @@ pub(super) async fn run(import: Import, global: &Global, output: &'static Output
         return archive::run(file, &import.archive, global, output).await;
     }
     let mut importer = Importer::new(&import, global, Waits::default(), output).await?;
-    importer.run().await?;
+    let ended = importer.run().await;
+    importer.tell();
+    ended?;
     Ok(importer.report.exit())
 }
 
@@ -169,18 +182,18 @@ impl Importer {
             match self.round(&chunk).await {
                 Ok(handled) => self.settle(chunk, handled)?,
                 // The pool is away for a while: nothing of the list is lost by that.
-                Err(error) if self.goes_on() => {
+                Err(error) if self.goes_on() && exit::of(&error) == Exit::CouldNotTell => {
                     self.output.warn(&format!("{error:#}; trying again later"));
-                    chunk.into_iter().for_each(|errand| self.again(errand));
+                    let later = Instant::now() + self.waits.again;
+                    chunk.into_iter().for_each(|errand| self.agenda.put_off(errand, later));
                 }
                 Err(error) => return Err(error),
             }
             if self.goes_on() && !self.report.is_empty() {
                 self.tell();
-                self.report = Report::new(self.upstream.address());
+                self.report = self.report.next();
             }
         }
-        self.tell();
         Ok(())
     }
 
@@ -227,6 +240,7 @@ impl Importer {
                 let text: String = line.text.chars().take(80).collect();
                 self.output.warn(&format!("{}: {text:?} is no path: {why}", line.place));
                 self.report.summary.refused += 1;
+                self.report.left_out(Exit::No);
                 Ok(())
             }
         }
@@ -243,7 +257,8 @@ impl Importer {
         let mut baking = Vec::new();
         for (mut errand, it) in chunk.into_iter().zip(handled) {
             errand.path = errand.path.or(it.path);
-            if self.closure {
+            // Of what nobody known has signed, no word is followed.
+            if self.closure && matches!(it.outcome, Outcome::Imported { .. }) {
                 for reference in &it.references {
                     let reference = errand.of_reference(reference, self.upstream.dir());
                     self.agenda.add(reference)?;
@@ -260,8 +275,7 @@ impl Importer {
                     }
                     // It is no failure any more, or not yet.
                     errand.told = None;
-                    let pause = doubled(self.waits.first, errand.tries, self.waits.longest);
-                    self.put_off(errand, pause);
+                    self.put_off(errand, &outcome);
                 }
                 outcome => self.fail(errand, &outcome),
             }
@@ -276,8 +290,8 @@ impl Importer {
     /// Whether it is worth it to ask again soon.
     fn soon(&self, errand: &Errand, outcome: &Outcome) -> bool {
         match outcome {
-            Outcome::Baking => errand.since.is_none_or(|it| it.elapsed() < self.waits.baking),
-            Outcome::Unavailable(_) => errand.tries + 1 < TRIES,
+            Outcome::Baking => errand.bakes.is_none_or(|it| it.elapsed() < self.waits.baking),
+            Outcome::Unavailable(_) => errand.silences + 1 < TRIES,
             _ => false,
         }
     }
@@ -304,18 +318,30 @@ impl Importer {
         }
         if errand.followed && goes_on {
             self.again(errand);
+        } else {
+            self.report.left_out(outcome.exit());
         }
     }
 
-    fn again(&mut self, errand: Errand) {
-        let pause = doubled(self.waits.again, errand.tries, self.waits.again_at_last);
-        self.put_off(errand, pause);
+    /// Keeps a path that failed in mind, and begins with it from the start then.
+    fn again(&mut self, mut errand: Errand) {
+        let pause = doubled(self.waits.again, errand.failures, self.waits.again_at_last);
+        errand.failures = errand.failures.saturating_add(1);
+        (errand.looks, errand.silences, errand.bakes) = (0, 0, None);
+        self.agenda.put_off(errand, Instant::now() + pause);
     }
 
-    fn put_off(&mut self, mut errand: Errand, pause: Duration) {
-        let now = Instant::now();
-        errand.tries = errand.tries.saturating_add(1);
-        errand.since.get_or_insert(now);
+    /// Looks at a path again soon.
+    fn put_off(&mut self, mut errand: Errand, outcome: &Outcome) {
+        let (now, first) = (Instant::now(), self.waits.first);
+        let pause = doubled(first, errand.looks, self.waits.longest);
+        errand.looks = errand.looks.saturating_add(1);
+        if *outcome == Outcome::Baking {
+            errand.bakes.get_or_insert(now);
+            errand.silences = 0;
+        } else {
+            errand.silences += 1;
+        }
         self.agenda.put_off(errand, now + pause);
     }
 

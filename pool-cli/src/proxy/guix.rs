@@ -40,7 +40,7 @@ impl Proxy {
     /// Prints why a path is refused, unless nobody ever spoke of it: Guix passes answers' bodies over.
     pub(super) fn tell(&self, refusal: &Refusal) {
         if self.is_for_guix() && refusal.code != "never_seen" {
-            self.output.note(&format!("refused: {}: {}", refusal.code, refusal.detail.trim_end()));
+            self.output.warn(&format!("refused: {}: {}", refusal.code, refusal.detail.trim_end()));
         }
     }
 }

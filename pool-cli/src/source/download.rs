@@ -58,6 +58,11 @@ impl Download {
         Self { upstream, url, compression, packed, etag, ranges, longest, size, at, began, tries }
     }
 
+    /// Whether the source says how long it is.
+    pub(crate) fn has_size(&self) -> bool {
+        self.size.is_some()
+    }
+
     /// The rest of it. What ends it early is told to `fault` as well: who takes the pieces may have
     /// words of its own for that.
     pub(crate) fn pieces(

@@ -56,7 +56,7 @@ impl Wanted {
 
     /// No packed NAR is longer than this, in bytes: a file that is has something else in it, perhaps
     /// without end.
-    pub(super) fn longest_file(&self) -> u64 {
+    pub(crate) fn longest_file(&self) -> u64 {
         self.size.saturating_mul(2).saturating_add(SMALL)
     }
 

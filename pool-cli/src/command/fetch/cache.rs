@@ -75,13 +75,18 @@ fn write_whole(path: &Path, bytes: &[u8], dir: &Path) -> Result<()> {
     publish(file, path)
 }
 
-pub(super) fn publish(file: NamedTempFile, path: &Path) -> Result<()> {
-    use std::os::unix::fs::PermissionsExt;
+fn publish(file: NamedTempFile, path: &Path) -> Result<()> {
     let about = || format!("writing {}", path.display());
-    file.as_file().set_permissions(fs::Permissions::from_mode(0o644)).with_context(about)?;
-    file.as_file().sync_all().with_context(about)?;
+    finish(&file).with_context(about)?;
     file.persist(path).with_context(about)?;
     Ok(())
+}
+
+/// Others may read a file whose bytes are on the disk.
+pub(super) fn finish(file: &NamedTempFile) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    file.as_file().set_permissions(fs::Permissions::from_mode(0o644))?;
+    file.as_file().sync_all()
 }
 
 /// Notes hash and length of what is written.

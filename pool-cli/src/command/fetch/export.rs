@@ -12,7 +12,7 @@ use schema::policy::Policy;
 use schema::store_path::StoreDir;
 use tempfile::NamedTempFile;
 
-use super::cache::publish;
+use super::cache::finish;
 use super::order::in_order;
 use super::{Fetched, receive};
 use crate::archive::Writer;
@@ -87,7 +87,10 @@ impl Export {
             let out = Writer::new(out, self.key);
             let out = stream(judge, &ordered, sources, dir, out, output).await?;
             let out = out.into_inner().map_err(io::IntoInnerError::into_error);
-            publish(out.with_context(about)?, &self.to)?;
+            let file = out.with_context(about)?;
+            finish(&file).with_context(about)?;
+            // What came there meanwhile is somebody else's.
+            file.persist_noclobber(&self.to).with_context(about)?;
         }
         Ok(Fetched::of(&ordered))
     }

@@ -22,16 +22,21 @@ pub(super) struct Errand {
     pub(super) path: Option<StorePath>,
     /// It is never given up.
     pub(super) followed: bool,
-    /// How often it was looked at and put off, and since when.
-    pub(super) tries: u32,
-    pub(super) since: Option<Instant>,
+    /// How often it was given up, to be tried again later.
+    pub(super) failures: u32,
+    /// Since then: how often it was looked at, how often in a row without an answer, and since when the
+    /// source is baking it.
+    pub(super) looks: u32,
+    pub(super) silences: u32,
+    pub(super) bakes: Option<Instant>,
     /// What was told of it last.
     pub(super) told: Option<String>,
 }
 
 impl Errand {
     fn new(part: HashPart, path: Option<StorePath>, followed: bool) -> Self {
-        Self { part, path, followed, tries: 0, since: None, told: None }
+        let (failures, looks, silences, bakes, told) = (0, 0, 0, None, None);
+        Self { part, path, followed, failures, looks, silences, bakes, told }
     }
 
     /// What a user means, of a store with this directory.

@@ -160,6 +160,12 @@ impl<'a> Import<'a> {
         }
         match &item.signer {
             Some(signer) => self.check_signer(signer),
+            // Guix signs all that it exports: somebody took that off.
+            None if *dir == StoreDir::guix() => {
+                Err(Failure::no("nobody signed it, and Guix signs all that it exports")
+                    .hint("have it exported anew: guix archive --export")
+                    .into())
+            }
             None if self.key.is_some() => Ok(()),
             None => Err(Failure::no("nobody signed it")
                 .hint("with --key FILE you vouch for the archive yourself")

@@ -45,6 +45,8 @@ pub(super) struct Report {
     pub(super) nars: HashSet<NarHash>,
     diverging: Vec<StorePath>,
     others: BTreeSet<Other>,
+    /// What the paths make of it that were given up, in earlier reports, too.
+    exit: Exit,
 }
 
 impl Report {
@@ -56,7 +58,23 @@ impl Report {
             nars: HashSet::new(),
             diverging: Vec::new(),
             others: BTreeSet::new(),
+            exit: Exit::Yes,
         }
+    }
+
+    /// What comes after this one was told.
+    pub(super) fn next(&self) -> Self {
+        Self { exit: self.exit, ..Self::new(&self.summary.source) }
+    }
+
+    /// A path was given up, and this is how the command ends at best.
+    pub(super) fn left_out(&mut self, exit: Exit) {
+        self.exit = self.exit.and(exit);
+    }
+
+    /// How the command ends.
+    pub(super) fn exit(&self) -> Exit {
+        self.exit
     }
 
     /// Whether anything happened that is worth a line.
@@ -77,16 +95,6 @@ impl Report {
     pub(super) fn signed_by_others(&mut self, others: &[Other]) {
         let room = MAX_OTHERS.saturating_sub(self.others.len());
         self.others.extend(others.iter().take(room).cloned());
-    }
-
-    /// How the command ends.
-    pub(super) fn exit(&self) -> Exit {
-        let Summary { unattested, absent, refused, failed, .. } = self.summary;
-        match (unattested + absent + refused, failed) {
-            (0, 0) => Exit::Yes,
-            (0, _) => Exit::CouldNotTell,
-            _ => Exit::No,
-        }
     }
 
     /// Prints all of it.

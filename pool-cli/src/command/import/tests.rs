@@ -1,3 +1,4 @@
+mod ends;
 mod pool;
 
 use std::io::Write;

@@ -12,7 +12,7 @@ use super::Outcome;
 use crate::exit;
 use crate::output::{Output, Progress};
 use crate::remote::{Remote, Trouble};
-use crate::source::{Fault, Told, Upstream};
+use crate::source::{Fault, Told, Upstream, Wanted};
 
 /// From where, and whereto.
 pub(super) struct Transfer<'a> {
@@ -31,7 +31,8 @@ impl Transfer<'_> {
         if nars.is_empty() {
             return Ok(HashMap::new());
         }
-        let progress = &self.output.progress(nars.len(), nars.iter().map(|nar| size(nar)).sum());
+        let total = nars.iter().fold(0, |total: u64, nar| total.saturating_add(size(nar)));
+        let progress = &self.output.progress(nars.len(), total);
         let sending = stream::iter(nars).map(Ok).try_for_each_concurrent(self.jobs, async |told| {
             if let Some(outcome) = self.send_one(told, progress).await? {
                 let mut failed = failed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -63,6 +64,7 @@ impl Transfer<'_> {
     async fn attempt(&self, told: &Told, progress: &Progress<'_>) -> Result<(), Trouble> {
         let download =
             self.upstream.download(told).await.map_err(|fault| self.blame(told, fault))?;
+        let has_size = download.has_size();
         let broken = Arc::new(OnceLock::new());
         let note = Arc::clone(&broken);
         let counter = progress.counter();
@@ -78,8 +80,12 @@ impl Transfer<'_> {
         // The pool's words, if it has any, are only that the upload broke off.
         match broken.get() {
             Some(fault) => Err(self.blame(told, fault.clone())),
-            None => sent.map(|_| ()).map_err(|trouble| {
-                trouble.about(format!("sending the NAR of {}", told.claim.path()))
+            None => sent.map(|_| ()).map_err(|trouble| match trouble {
+                // That is how it looks, too, when a connection ends in the midst of it.
+                Trouble::Lasting(error) if !has_size && exit::lasts(&error) => {
+                    self.blame(told, Fault::Truncated).about(format!("{error:#}"))
+                }
+                trouble => trouble.about(format!("sending the NAR of {}", told.claim.path())),
             }),
         }
     }
@@ -95,5 +101,6 @@ impl Transfer<'_> {
 
 /// What there is to send, as far as it can be known.
 fn size(told: &Told) -> u64 {
-    told.file_size().unwrap_or_else(|| told.claim.nar_size())
+    let longest = Wanted::of(&told.claim).longest_file();
+    told.file_size().unwrap_or_else(|| told.claim.nar_size()).min(longest)
 }

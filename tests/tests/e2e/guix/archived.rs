@@ -32,6 +32,18 @@ fn damaged(file: &Path, of: &str) -> PathBuf {
     copy
 }
 
+/// A copy of the first item of an archive, and the end, without the signature.
+fn unsigned(file: &Path) -> PathBuf {
+    let mut bytes = fs::read(file).unwrap();
+    let at = bytes.windows(10).position(|part| part == b"(signature").unwrap();
+    // Before it stand that there is one, and its length.
+    bytes.truncate(at - 16);
+    bytes.extend([0; 16]);
+    let copy = file.with_extension("unsigned");
+    fs::write(&copy, bytes).unwrap();
+    copy
+}
+
 impl Scene {
     fn import_archive(&self, file: &Path, options: &[&str]) -> Outcome {
         let file = text(file.to_owned());
@@ -66,6 +78,8 @@ async fn what_guix_exports_is_kept_and_is_attested_by_whoever_says_so() {
     let user = scene.user("user", &[&scene.view("/as/alice")], &[&alice.key]);
     assert!(user.ensure(&alice.top).code != 0);
     let key = text(alice.machine.secret_key_file());
+    let refused = scene.import_archive(&unsigned(&stick), &["--key", &key]);
+    assert!(refused.code == 1 && refused.stderr.contains("nobody signed it"), "{refused:?}");
     let attested = scene.import_archive(&stick, &["--key", &key]).ok();
     assert!(attested.contains(&format!("{} new", closure.len())), "{attested}");
     assert_eq!(scene.nars(), closure.len());
