@@ -3,6 +3,7 @@
 mod agenda;
 mod archive;
 mod list;
+mod outcome;
 mod report;
 mod round;
 mod signed;
@@ -17,16 +18,16 @@ use tokio::time::{Instant, sleep_until};
 
 use self::agenda::{Agenda, Errand};
 use self::list::{Line, Lists};
+use self::outcome::Outcome;
 use self::report::Report;
 use self::round::Handled;
-use self::signed::Other;
 use crate::cli::{Global, Import};
 use crate::command::push::default_jobs;
 use crate::credentials::{Access, trimmed};
 use crate::exit::{self, Exit, Failure};
 use crate::output::{Output, plural};
 use crate::remote::{Patience, Remote};
-use crate::source::{Fault, Pace, Upstream};
+use crate::source::{Pace, Upstream};
 
 /// Paths that are looked at together. What is imported of them is attested before the next are looked
 /// at, so that no more than these are begun anew after an interruption.
@@ -62,47 +63,6 @@ impl Default for Waits {
             again: Duration::from_secs(60),
             again_at_last: Duration::from_secs(1800),
             list: Duration::from_secs(1),
-        }
-    }
-}
-
-/// What became of a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Outcome {
-    /// Its NAR is in the pool, and so is everybody's word for it; with RSA, there is none.
-    Imported { rsa: bool },
-    /// Only these have signed it, whom the pool does not know.
-    Unattested(Vec<Other>),
-    /// The source does not have it.
-    Absent,
-    /// The source does not have it yet.
-    Baking,
-    /// The source did not say anything of it that can be understood: it may be away for a moment.
-    Unavailable(String),
-    /// The source did not give its NAR, however often it was asked.
-    Undelivered(String),
-    /// It is not as it should be, or the pool does not want it.
-    Refused(String),
-}
-
-impl Outcome {
-    /// What it makes of the end, where nothing else comes of the path.
-    fn exit(&self) -> Exit {
-        match self {
-            Self::Imported { .. } => Exit::Yes,
-            Self::Baking | Self::Unavailable(_) | Self::Undelivered(_) => Exit::CouldNotTell,
-            Self::Unattested(_) | Self::Absent | Self::Refused(_) => Exit::No,
-        }
-    }
-}
-
-impl From<Fault> for Outcome {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Absent => Self::Absent,
-            Fault::Baking => Self::Baking,
-            Fault::Malformed(why) => Self::Refused(why),
-            fault => Self::Unavailable(fault.to_string()),
         }
     }
 }
@@ -300,19 +260,9 @@ impl Importer {
     /// a list that is followed.
     fn fail(&mut self, mut errand: Errand, outcome: &Outcome) {
         let goes_on = self.goes_on();
-        let summary = &mut self.report.summary;
-        let (count, why) = match outcome {
-            Outcome::Imported { .. } => return,
-            Outcome::Unattested(others) => (&mut summary.unattested, unattested(others)),
-            Outcome::Absent => (&mut summary.absent, "the source does not have it".to_owned()),
-            Outcome::Baking => (&mut summary.failed, "the source is still baking it".to_owned()),
-            Outcome::Unavailable(why) | Outcome::Undelivered(why) => {
-                (&mut summary.failed, why.clone())
-            }
-            Outcome::Refused(why) => (&mut summary.refused, why.clone()),
-        };
+        let Some(why) = outcome.why_not() else { return };
         if errand.told.as_ref() != Some(&why) || !goes_on {
-            *count += 1;
+            self.report.summary.count(outcome);
             self.output.warn(&format!("{} is not imported: {why}", errand.name()));
             errand.told = Some(why);
         }
@@ -352,19 +302,6 @@ impl Importer {
         self.came_before = came;
         self.report.print(self.remote.server(), self.output);
     }
-}
-
-fn unattested(others: &[Other]) -> String {
-    if others.is_empty() {
-        return "nobody has signed it".to_owned();
-    }
-    let told = |other: &Other| match other {
-        Other::Name(name) | Other::Guix(name) => {
-            format!("{name} has signed it, whom the pool does not know")
-        }
-        Other::Barred(name) => format!("{name} has signed it, of whom the pool takes no more"),
-    };
-    others.iter().map(told).collect::<Vec<_>>().join("; ")
 }
 
 fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {

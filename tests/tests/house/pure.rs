@@ -72,7 +72,7 @@ fn parts(package: &str) -> BTreeSet<String> {
     let mut command = Command::new(cargo);
     command.current_dir(tests::program::project()).args(["tree", "--package", package]);
     command.args(["--edges", "normal,no-proc-macro", "--target", "all", "--prefix", "none"]);
-    command.args(["--format", "{p}", "--offline", "--locked"]);
+    command.args(["--format", "{p}", "--locked"]);
     let listed = Outcome::of(&mut command).ok();
     listed.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
 }

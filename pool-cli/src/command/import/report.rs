@@ -8,6 +8,7 @@ use schema::hash::NarHash;
 use schema::store_path::StorePath;
 use serde::Serialize;
 
+use super::outcome::Outcome;
 use super::signed::Other;
 use crate::exit::Exit;
 use crate::output::{Output, bytes, plural};
@@ -130,6 +131,18 @@ impl Report {
 }
 
 impl Summary {
+    /// Counts a path that was not imported.
+    pub(super) fn count(&mut self, outcome: &Outcome) {
+        let count = match outcome {
+            Outcome::Imported { .. } => return,
+            Outcome::Unattested(_) => &mut self.unattested,
+            Outcome::Absent => &mut self.absent,
+            Outcome::Baking | Outcome::Unavailable(_) | Outcome::Undelivered(_) => &mut self.failed,
+            Outcome::Refused(_) => &mut self.refused,
+        };
+        *count += 1;
+    }
+
     fn text(&self, pool: &str) -> String {
         let mut out = format!(
             "imported {} from {} to {pool}\n\

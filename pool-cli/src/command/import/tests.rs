@@ -14,6 +14,7 @@ use schema::narinfo::{Delivery, guix, nix};
 use schema::store_path::{BaseName, HashPart, StorePath};
 
 use self::pool::Pool;
+use super::signed::Other;
 use super::*;
 use crate::cli::Archive;
 use crate::compress::Method;
