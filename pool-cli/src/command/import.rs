@@ -250,7 +250,9 @@ impl Importer {
     /// Whether it is worth it to ask again soon.
     fn soon(&self, errand: &Errand, outcome: &Outcome) -> bool {
         match outcome {
-            Outcome::Baking => errand.bakes.is_none_or(|it| it.elapsed() < self.waits.baking),
+            Outcome::Baking => {
+                errand.baking_since.is_none_or(|it| it.elapsed() < self.waits.baking)
+            }
             Outcome::Unavailable(_) => errand.silences + 1 < TRIES,
             _ => false,
         }
@@ -277,7 +279,7 @@ impl Importer {
     fn again(&mut self, mut errand: Errand) {
         let pause = doubled(self.waits.again, errand.failures, self.waits.again_at_last);
         errand.failures = errand.failures.saturating_add(1);
-        (errand.looks, errand.silences, errand.bakes) = (0, 0, None);
+        (errand.looks, errand.silences, errand.baking_since) = (0, 0, None);
         self.agenda.put_off(errand, Instant::now() + pause);
     }
 
@@ -287,7 +289,7 @@ impl Importer {
         let pause = doubled(first, errand.looks, self.waits.longest);
         errand.looks = errand.looks.saturating_add(1);
         if *outcome == Outcome::Baking {
-            errand.bakes.get_or_insert(now);
+            errand.baking_since.get_or_insert(now);
             errand.silences = 0;
         } else {
             errand.silences += 1;

@@ -28,15 +28,15 @@ pub(super) struct Errand {
     /// source is baking it.
     pub(super) looks: u32,
     pub(super) silences: u32,
-    pub(super) bakes: Option<Instant>,
+    pub(super) baking_since: Option<Instant>,
     /// What was told of it last.
     pub(super) told: Option<String>,
 }
 
 impl Errand {
     fn new(part: HashPart, path: Option<StorePath>, followed: bool) -> Self {
-        let (failures, looks, silences, bakes, told) = (0, 0, 0, None, None);
-        Self { part, path, followed, failures, looks, silences, bakes, told }
+        let (failures, looks, silences, baking_since, told) = (0, 0, 0, None, None);
+        Self { part, path, followed, failures, looks, silences, baking_since, told }
     }
 
     /// What a user means, of a store with this directory.

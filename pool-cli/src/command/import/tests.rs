@@ -150,6 +150,16 @@ async fn imported(import: Import, from: &Scripted, to: &Pool) -> Report {
     importer.report
 }
 
+/// Imports what a list says until what is waited for has come about.
+async fn follow_until(importer: &mut Importer, watched: impl Future<Output = ()>) {
+    let patience = tokio::time::sleep(Duration::from_secs(60));
+    tokio::select! {
+        ended = importer.run() => panic!("it goes on: {ended:?}"),
+        () = watched => {}
+        () = patience => panic!("it does not come about"),
+    }
+}
+
 fn nars_asked(source: &Scripted) -> usize {
     source.asked().iter().filter(|path| path.starts_with("/nar/")).count()
 }
@@ -421,12 +431,7 @@ async fn a_followed_list_is_imported_as_it_grows_and_what_failed_is_tried_again(
             tokio::time::sleep(SOON).await;
         }
     };
-    let patience = tokio::time::sleep(Duration::from_secs(60));
-    tokio::select! {
-        ended = importer.run() => panic!("it goes on: {ended:?}"),
-        () = watched => {}
-        () = patience => panic!("it does not come about"),
-    }
+    follow_until(&mut importer, watched).await;
 }
 
 #[tokio::test]

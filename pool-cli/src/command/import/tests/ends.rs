@@ -62,11 +62,6 @@ async fn what_was_given_up_while_a_list_was_followed_is_not_forgotten() {
             tokio::time::sleep(SOON).await;
         }
     };
-    let patience = tokio::time::sleep(Duration::from_secs(60));
-    tokio::select! {
-        ended = importer.run() => panic!("it goes on: {ended:?}"),
-        () = watched => {}
-        () = patience => panic!("it does not come about"),
-    }
+    follow_until(&mut importer, watched).await;
     assert_eq!(importer.report.exit(), Exit::No);
 }
