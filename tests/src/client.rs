@@ -174,13 +174,16 @@ impl Client {
     /// # Panics
     /// When there is no such line.
     pub async fn metric(&self, name_and_labels: &str) -> f64 {
+        let value = self.metric_if_any(name_and_labels).await;
+        value.unwrap_or_else(|| panic!("nothing is counted as {name_and_labels}"))
+    }
+
+    /// The value of one line of `/metrics`, once there is one: some begin with their first case.
+    pub async fn metric_if_any(&self, name_and_labels: &str) -> Option<f64> {
         let text = self.get("/metrics").await.text();
-        let values =
+        let mut values =
             text.lines().filter_map(|line| line.strip_prefix(name_and_labels)?.strip_prefix(' '));
-        let value = values.map(str::to_owned).next();
-        value
-            .and_then(|value| value.parse().ok())
-            .unwrap_or_else(|| panic!("no {name_and_labels} in {text}"))
+        values.next()?.parse().ok()
     }
 }
 
