@@ -5,6 +5,7 @@ mod challenge;
 mod import;
 mod judging;
 mod ledger;
+mod mirror;
 mod pages;
 mod policy;
 mod proxy;
@@ -24,6 +25,7 @@ pub(crate) use self::challenge::{Challenge, DiffTool};
 pub(crate) use self::import::Import;
 pub(crate) use self::judging::Judging;
 pub(crate) use self::ledger::{Audit, Ledger, Proof, Verify};
+pub(crate) use self::mirror::{Carry, Filter, Mirror, MirrorAction};
 pub(crate) use self::pages::{Shell, completions, man_page, write_man_pages};
 pub(crate) use self::policy::{Explain, Init, Policy};
 pub(crate) use self::proxy::Proxy;
@@ -142,6 +144,11 @@ pub(crate) enum Command {
     ///
     /// Run it again after any failure: it goes on where it stopped.
     Import(Import),
+    /// Carry what other pools hold to one of yours: ledgers, claims and NARs.
+    ///
+    /// A client of both ends: it keeps nothing itself, and goes on from where the mirror is. Run it again
+    /// after any failure.
+    Mirror(Box<Mirror>),
     /// Show what the pool knows of a path: the claims, who signed which, and whether they disagree.
     ///
     /// Exits with 1 when the pool never saw the path or NAR.

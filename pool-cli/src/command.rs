@@ -9,6 +9,7 @@ mod key;
 mod ledger;
 mod login;
 mod man;
+mod mirror;
 mod ping;
 mod policy;
 mod proxy;
@@ -44,6 +45,7 @@ pub(crate) async fn run(cli: Cli, output: &'static Output) -> Result<Exit> {
         Command::Attest(attest) => attest::run(attest, global, output).await,
         Command::Show(show) => show::run(&show.subject, &asking()?, output).await,
         Command::Challenge(challenge) => challenge::run(challenge, &asking()?, output).await,
+        Command::Mirror(mirror) => mirror::run(*mirror, global, output).await,
         Command::Ping => ping::run(&asking()?, output).await,
         Command::Completions { shell } => {
             output.raw(&cli::completions(shell));

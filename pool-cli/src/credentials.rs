@@ -51,6 +51,12 @@ impl Access {
         Self::kept(server, given_token(global)?, global)
     }
 
+    /// The same for a pool that is read from beside another: only a token that was kept for it is shown
+    /// to it, never the one that was given.
+    pub(crate) fn find_kept(server: &str, global: &Global) -> Result<Self> {
+        Self::kept(Some(server), None, global)
+    }
+
     fn kept(server: Option<&str>, given: Option<String>, global: &Global) -> Result<Self> {
         let kept = Credentials::load(&user_dirs::config())?;
         let server = match server {

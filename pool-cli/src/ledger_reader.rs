@@ -4,6 +4,7 @@
 //! It reads the files of a log by their C2SP paths, wherever they lie: at a pool, at a mirror, in a
 //! directory.
 
+mod claim;
 #[cfg(test)]
 pub(crate) mod fake;
 mod finding;
@@ -19,6 +20,7 @@ use schema::tlog::merkle::leaf_hash;
 use schema::tlog::note::VerifierKey;
 use schema::tlog::tile::{BundleAddress, FULL_WIDTH, TileAddress, bundles_of, tiles_of};
 
+pub(crate) use self::claim::claim_of;
 pub(crate) use self::finding::{Code, Finding, ReadError};
 
 /// Files that are asked for at a time.
@@ -28,7 +30,7 @@ const AT_ONCE: usize = 8;
 pub(crate) struct LogReader<F> {
     log: &'static str,
     key: VerifierKey,
-    fetch: F,
+    files: F,
 }
 
 /// What a log has grown by, in a tree that its checkpoint vouches for.
@@ -52,15 +54,27 @@ impl Growth {
     }
 }
 
-impl<F: AsyncFn(String) -> Result<Bytes>> LogReader<F> {
-    /// The log that `key` signs. `fetch` finds files such as `checkpoint` and `tile/0/000`.
-    pub(crate) fn new(log: &'static str, key: VerifierKey, fetch: F) -> Self {
-        Self { log, key, fetch }
+/// The files of a log, wherever they lie.
+pub(crate) trait LogFiles {
+    /// The file at a path such as `checkpoint` and `tile/0/000`.
+    async fn file(&self, path: String) -> Result<Bytes>;
+}
+
+impl<F: AsyncFn(String) -> Result<Bytes>> LogFiles for F {
+    async fn file(&self, path: String) -> Result<Bytes> {
+        self(path).await
+    }
+}
+
+impl<F: LogFiles> LogReader<F> {
+    /// The log that `key` signs.
+    pub(crate) fn new(log: &'static str, key: VerifierKey, files: F) -> Self {
+        Self { log, key, files }
     }
 
     /// The newest tree that the log has signed.
     pub(crate) async fn checkpoint(&self) -> Result<SignedCheckpoint, ReadError> {
-        let file = (self.fetch)("checkpoint".to_owned()).await?;
+        let file = self.files.file("checkpoint".to_owned()).await?;
         SignedCheckpoint::open(&file, &self.key).map_err(|why| {
             self.caught(Code::NotSigned, format!("the checkpoint is not the log's: {why}"))
         })
@@ -154,7 +168,7 @@ impl<F: AsyncFn(String) -> Result<Bytes>> LogReader<F> {
         growth: &Growth,
     ) -> Result<(u64, Vec<Vec<u8>>), ReadError> {
         let path = address.path();
-        let file = (self.fetch)(format!("tile/{path}")).await?;
+        let file = self.files.file(format!("tile/{path}")).await?;
         let entries = bundle::parse(&file);
         let entries = entries.map_err(|why| self.caught(Code::Bundle, format!("{path}: {why}")))?;
         if entries.len() != usize::from(address.width()) {
@@ -193,8 +207,9 @@ impl<F: AsyncFn(String) -> Result<Bytes>> LogReader<F> {
         })
     }
 
-    async fn tile(&self, tile: TileAddress) -> Result<Vec<TreeHash>, ReadError> {
-        let file = (self.fetch)(format!("tile/{}", tile.path())).await?;
+    /// The hashes of a tile, as the log shows them: nobody has compared them with anything.
+    pub(crate) async fn tile(&self, tile: TileAddress) -> Result<Vec<TreeHash>, ReadError> {
+        let file = self.files.file(format!("tile/{}", tile.path())).await?;
         let hashes = tile.decode(&file);
         hashes.map_err(|why| self.caught(Code::Tile, format!("tile {}: {why}", tile.path())))
     }

@@ -5,6 +5,7 @@ mod attempt;
 mod divergence;
 mod evidence;
 mod ledger;
+mod mirror;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,6 +35,7 @@ use crate::output::Output;
 
 pub(crate) use self::attempt::{Patience, Trouble};
 pub(crate) use self::evidence::EvidenceLines;
+pub(crate) use self::mirror::{Added, Brought};
 
 /// For a connection to come about.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);

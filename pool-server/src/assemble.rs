@@ -7,15 +7,17 @@ mod realisation;
 pub mod report;
 pub mod view;
 
+use std::collections::HashSet;
+
 use schema::api::{Refused, RefusedCode};
 use schema::claim::{Claim, Dialect};
-use schema::hash::{ClaimId, KeyId};
+use schema::hash::ClaimId;
 use schema::narinfo::{Delivery, guix, nix};
-use schema::signers::Signers;
 use schema::store_path::{BaseName, HashPart, StoreDir, StorePath};
 
 use crate::blobs::nar_name;
 use crate::index::{AttestationRecord, ClaimRecord, FileRecord, PathRecord, by_meaning};
+use crate::roll::Roll;
 use choice::{Saying, Word, choose};
 pub use realisation::realisation;
 use view::Panel;
@@ -56,12 +58,12 @@ impl<'r> Shown<'r> {
     /// Every word that counts for it, and the claim in which words it is.
     fn words<'s>(
         &'s self,
-        signers: &'s Signers,
+        roll: &'s Roll,
     ) -> impl Iterator<Item = (&'r Claim, &'r AttestationRecord)> + 's {
         self.records.iter().flat_map(move |record| {
             let words = record.attestations.iter();
             words
-                .filter(|word| counts(word, &record.claim, signers))
+                .filter(|word| roll.counts(word, &record.claim))
                 .map(|word| (&record.claim, word))
         })
     }
@@ -75,11 +77,11 @@ pub fn shown<'r>(
     hash_part: &HashPart,
     record: Option<&'r PathRecord>,
     (store_dir, panel): (&StoreDir, &Panel),
-    signers: &Signers,
+    roll: &Roll,
 ) -> Result<Shown<'r>, Refused> {
     let claimed: Vec<Claimed<'r, '_>> = in_store(record, store_dir)
         .into_iter()
-        .map(|records| Claimed { records, signers })
+        .map(|records| Claimed { records, roll })
         .collect();
     let path = claimed.first().ok_or_else(|| never_seen(hash_part))?.path();
     let chosen = choose(path, &claimed, panel)?;
@@ -116,10 +118,12 @@ fn with_file(records: Vec<&ClaimRecord>) -> Result<Shown<'_>, Refused> {
 /// The narinfo for Nix, with the signatures of everybody whose word for it counts and who uses Nix's
 /// words.
 #[must_use]
-pub fn narinfo(shown: &Shown<'_>, signers: &Signers) -> String {
-    let words = shown.words(signers).filter(|(claim, _)| claim.dialect() == Dialect::Nix);
-    let signatures = words.filter_map(|(_, word)| {
-        signers.by_id(&word.key_id).map(|signer| (signer.key.name(), &word.signature))
+pub fn narinfo(shown: &Shown<'_>, roll: &Roll) -> String {
+    let words = shown.words(roll).filter(|(claim, _)| claim.dialect() == Dialect::Nix);
+    // One who has said the same in several ledgers is named once.
+    let mut met = HashSet::new();
+    let signatures = words.filter(|(_, word)| met.insert(word.key_id)).filter_map(|(_, word)| {
+        roll.signer(word).map(|signer| (signer.key.name(), &word.signature))
     });
     let address = shown.records.iter().find_map(|record| record.content_address.as_ref());
     nix::print(shown.claim(), &shown.delivery(), (shown.deriver(), address), signatures)
@@ -134,8 +138,8 @@ pub fn narinfo(shown: &Shown<'_>, signers: &Signers) -> String {
 /// A NAR that Guix cannot unpack.
 pub fn guix_narinfo(
     shown: &Shown<'_>,
-    signers: &Signers,
-    rank: impl Fn(&KeyId) -> Option<usize>,
+    roll: &Roll,
+    rank: impl Fn(&AttestationRecord) -> Option<usize>,
 ) -> Result<String, Refused> {
     if !guix::is_readable(shown.file.compression) {
         let (path, kept) = (shown.claim().path(), shown.file.compression);
@@ -143,13 +147,13 @@ pub fn guix_narinfo(
         return Err(Refused { code: RefusedCode::NoNar, detail });
     }
     let compression = shown.file.compression;
-    let words = shown.words(signers).filter(|(claim, _)| {
+    let words = shown.words(roll).filter(|(claim, _)| {
         claim.dialect() == Dialect::Guix && guix::is_delivered_in(claim, compression)
     });
-    let ranked = words.filter_map(|(claim, word)| Some((rank(&word.key_id)?, claim, word)));
-    let first = ranked.min_by_key(|(rank, _, word)| (*rank, word.index));
+    let ranked = words.filter_map(|(claim, word)| Some((rank(word)?, claim, word)));
+    let first = ranked.min_by_key(|(rank, _, word)| (*rank, word.order()));
     let signed_by = first.and_then(|(_, claim, word)| {
-        let key = &signers.by_id(&word.key_id)?.key;
+        let key = &roll.signer(word)?.key;
         Some((claim, (key.name(), key.guix()?, &word.signature)))
     });
     let (claim, signed_by) = signed_by.map_or((shown.claim(), None), |(it, by)| (it, Some(by)));
@@ -159,7 +163,7 @@ pub fn guix_narinfo(
 /// One thing that is claimed of a path, in whatever words, and who signed.
 struct Claimed<'r, 's> {
     records: Vec<&'r ClaimRecord>,
-    signers: &'s Signers,
+    roll: &'s Roll,
 }
 
 impl<'r> Claimed<'r, '_> {
@@ -172,20 +176,14 @@ impl Saying for Claimed<'_, '_> {
     fn words(&self) -> impl Iterator<Item = Word<'_>> {
         self.records.iter().flat_map(|record| {
             let words = record.attestations.iter();
-            let counting = words.filter(|word| counts(word, &record.claim, self.signers));
-            counting.filter_map(|word| Word::of(&word.key_id, word.index, self.signers))
+            let counting = words.filter(|word| self.roll.counts(word, &record.claim));
+            counting.filter_map(|word| Word::of(word, self.roll))
         })
     }
 
     fn is_here(&self) -> bool {
         self.records.iter().any(|record| record.file.is_some())
     }
-}
-
-/// Whether the key could say so then, and nothing has made that void since.
-fn counts(word: &AttestationRecord, claim: &Claim, signers: &Signers) -> bool {
-    let name = claim.path().base().name();
-    signers.counts(&word.key_id, word.index, name, word.logged_at)
 }
 
 fn never_seen(hash_part: &HashPart) -> Refused {

@@ -14,6 +14,8 @@ mod gzip;
 mod keys;
 mod ledger;
 mod logs;
+mod mirror;
+mod nar_batches;
 mod narinfos;
 mod nars;
 mod observe;
@@ -66,6 +68,7 @@ pub fn router(pool: Arc<Pool>) -> Router {
             "/witness/add-checkpoint",
             post(witness::add_checkpoint).layer(observed("/witness/add-checkpoint")),
         )
+        .nest("/mirror", mirror(&pool))
         .route("/healthz", get(status::health))
         .route("/readyz", get(status::ready))
         .route("/metrics", get(status::metrics))
@@ -124,11 +127,25 @@ fn guix(pool: &Pool) -> Router<Shared> {
         .layer(Extension(Dialect::Guix))
 }
 
+/// The logs of others, as C2SP's tlog-mirror has them.
+fn mirror(pool: &Pool) -> Router<Shared> {
+    let observed = |name| from_fn_with_state(pool.metrics.route(name), observe::observe);
+    Router::new()
+        .route("/add-checkpoint", post(mirror::add_checkpoint))
+        .route("/add-fork", post(mirror::add_fork))
+        .route("/add-entries", post(mirror::add_entries))
+        .layer(observed("/mirror"))
+}
+
 fn api() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(status::info))
         .routes(routes!(nars::missing))
-        .routes(routes!(nars::upload_batch))
+        .routes(routes!(nar_batches::upload))
+        .routes(routes!(nar_batches::fetch))
+        .routes(routes!(mirror::find))
+        .routes(routes!(mirror::elsewhere))
+        .routes(routes!(mirror::wanted))
         .routes(routes!(nars::report, nars::upload))
         .routes(routes!(attestations::attest))
         .routes(routes!(signers::list, signers::enrol))
@@ -136,6 +153,9 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(ledger::receipt))
         .routes(routes!(claims::read))
         .routes(routes!(claims::read_many))
+        .routes(routes!(mirror::claim_texts))
+        .routes(routes!(mirror::ledgers, mirror::mirror_ledger))
+        .routes(routes!(mirror::edge))
         .routes(routes!(paths::report))
         .routes(routes!(divergence::feed, divergence::challenge))
         // Most of it is digits and proofs that have much in common.

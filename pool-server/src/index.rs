@@ -5,6 +5,7 @@
 //! [`Batch`], which is taken whole or not at all.
 
 mod families;
+mod mirror;
 mod record;
 mod rocks;
 mod side_documents;
@@ -20,6 +21,7 @@ use schema::hash::{ClaimId, FileHash, KeyId};
 use schema::signature::Signature;
 use schema::store_path::{BaseName, HashPart, StorePath};
 
+pub use mirror::{ElsewhereRecord, ForkRecord, LedgerRecord, SourceRecord};
 pub use rocks::{Batch, GrownMap, Index, Listed, MapNow, MapState};
 pub use side_documents::{DebugInfoRecord, RealisationRecord, SignatureRecord, VariantRecord};
 
@@ -31,8 +33,8 @@ pub struct PathRecord {
 }
 
 impl PathRecord {
-    /// Indices of the entries by which different things are claimed of one path: of each entry about
-    /// it from the second thing on, ascending.
+    /// Indices of the entries of the pool's own ledger by which different things are claimed of one
+    /// path: of each entry about it from the second thing on, ascending.
     #[must_use]
     pub fn divergent_entries(&self) -> Vec<u64> {
         let mut diverged = Vec::new();
@@ -42,9 +44,10 @@ impl PathRecord {
             let meanings = seen.entry(path).or_default();
             *meanings += 1;
             // What is claimed stands in the order in which it came.
-            if let Some(first) = agreeing[0].attestations.first().filter(|_| *meanings == 2) {
+            let first = agreeing[0].attestations.iter().find(|word| word.ledger.is_own());
+            if let Some(first) = first.filter(|_| *meanings == 2) {
                 let of_path = self.claims.iter().filter(|it| it.claim.path() == path);
-                let words = of_path.flat_map(|it| &it.attestations);
+                let words = of_path.flat_map(|it| &it.attestations).filter(|it| it.ledger.is_own());
                 diverged.extend(words.map(|word| word.index).filter(|it| *it >= first.index));
             }
         }
@@ -99,7 +102,7 @@ impl ClaimRecord {
         Self { claim, deriver: None, content_address: None, file: None, attestations: Vec::new() }
     }
 
-    /// Whether this signer stands behind it.
+    /// Whether this signer stands behind it, in any ledger.
     #[must_use]
     pub fn signed_by(&self, key_id: &KeyId) -> bool {
         self.attestations.iter().any(|attestation| attestation.key_id == *key_id)
@@ -120,9 +123,11 @@ pub struct FileRecord {
 /// One signer's word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AttestationRecord {
+    /// In which ledger.
+    pub ledger: LedgerId,
     /// Who.
     pub key_id: KeyId,
-    /// Index in the ledger.
+    /// Index in that ledger.
     pub index: u64,
     /// POSIX seconds.
     pub logged_at: u64,
@@ -131,6 +136,12 @@ pub struct AttestationRecord {
 }
 
 impl AttestationRecord {
+    /// What was said before what: by the time that the ledgers assert, and in one ledger by its order.
+    #[must_use]
+    pub fn order(&self) -> (u64, LedgerId, u64) {
+        (self.logged_at, self.ledger, self.index)
+    }
+
     /// The entry of the ledger that attests `claim`, whose record this is.
     #[must_use]
     pub fn entry(&self, claim: &Claim) -> Entry {
@@ -176,7 +187,58 @@ impl Candidates {
     }
 }
 
-/// One of the logs that a pool writes.
+/// A ledger that the pool holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LedgerId(u32);
+
+impl LedgerId {
+    /// The pool's own.
+    pub const OWN: Self = Self(0);
+
+    /// The number of another's, in the order in which they came: from 1 on.
+    #[must_use]
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+
+    /// Whether this pool writes it.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// A log of some ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LogAt {
+    /// Whose.
+    pub ledger: LedgerId,
+    /// Which of the three.
+    pub log: LogId,
+}
+
+impl From<LogId> for LogAt {
+    fn from(log: LogId) -> Self {
+        Self { ledger: LedgerId::OWN, log }
+    }
+}
+
+impl fmt::Display for LogAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.ledger {
+            LedgerId::OWN => write!(f, "{}", self.log),
+            LedgerId(number) => write!(f, "{} of mirrored ledger {number}", self.log),
+        }
+    }
+}
+
+/// One of the logs of a ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LogId {
     /// What happened to keys.

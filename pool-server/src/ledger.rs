@@ -9,6 +9,7 @@ pub mod identity;
 mod indexer;
 mod kept;
 mod log;
+pub mod mirror;
 mod order;
 pub mod sequencer;
 pub mod shown;
@@ -26,13 +27,15 @@ use schema::signers::Signers;
 use tokio::sync::watch;
 
 use crate::config::Config;
-use crate::index::{Index, LogId};
+use crate::index::{Index, LogAt, LogId};
 use crate::metrics::Metrics;
 use crate::rejected::{Error, Failure, Rejected};
+use crate::roll::Roll;
 use identity::Identity;
 use indexer::{Covered, Indexer};
 use kept::Kept as KeptCheckpoint;
 use log::Log;
+use mirror::Mirror;
 use sequencer::{Logs, Sequencer};
 use shown::{Published, Shown};
 use witness::Witness;
@@ -48,12 +51,13 @@ pub struct Ledger {
     identity: Identity,
     sequencer: Sequencer,
     indexer: Mutex<Option<Indexer>>,
-    signers: Arc<RwLock<Arc<Signers>>>,
+    roll: Arc<RwLock<Arc<Roll>>>,
     keys: Shown,
     attestations: Shown,
     index: Shown,
     covered: watch::Receiver<Covered>,
     witness: Witness,
+    mirror: Arc<Mirror>,
     witnesses: Option<Arc<Witnesses>>,
 }
 
@@ -69,7 +73,11 @@ impl Ledger {
     ) -> Result<Self, Error> {
         let identity = Identity::open(&config.data, config.origin.as_ref())?;
         let open = |log| Log::open(log, identity.log_signer(log)?, index, &config.data);
-        let logs = Logs { keys: open(LogId::Keys)?, attestations: open(LogId::Attestations)? };
+        let logs = Logs {
+            keys: open(LogId::Keys)?,
+            attestations: open(LogId::Attestations)?,
+            mirrored: Mirror::edges(index)?,
+        };
         let index_log = open(LogId::Index)?;
         let witnesses = config.witness_policy.as_deref().map(|file| {
             Witnesses::open(file, config.witness_timeout, Arc::clone(metrics)).map(Arc::new)
@@ -79,7 +87,10 @@ impl Ledger {
         let after = After { signed: publisher.signed(&logs.keys), published: keys.clone() };
         let attestations = publisher.shown(&logs.attestations, Some(after))?;
         let shown_index = publisher.shown(&index_log, None)?;
-        let signers = Arc::new(RwLock::new(Arc::new(replay(index, &identity)?)));
+        let own = Signers::new(&keys_origin(&identity), identity.public_key());
+        let roll = Roll::new(Arc::new(replay(index, LogId::Keys, own)?));
+        let roll = Mirror::enrol(index, roll)?;
+        let roll = Arc::new(RwLock::new(Arc::new(roll)));
         let (covering, covered) = watch::channel(Covered::default());
         let indexer = Indexer::start(
             Arc::clone(index),
@@ -88,20 +99,23 @@ impl Ledger {
             covering,
         )?;
         let witness = identity.witness().clone();
+        let mirror =
+            Mirror::open(identity.mirror().clone(), identity.origin(), index, metrics)?;
         Ok(Self {
             sequencer: Sequencer::start(
                 Arc::clone(index),
                 logs,
-                Arc::clone(&signers),
+                Arc::clone(&roll),
                 Arc::clone(metrics),
             )?,
             indexer: Mutex::new(Some(indexer)),
-            signers,
+            roll,
             keys,
             attestations,
             index: shown_index,
             covered,
             witness: Witness::new(witness, config.witness_logs.clone(), Arc::clone(index)),
+            mirror: Arc::new(mirror),
             witnesses: publisher.witnesses,
             identity,
         })
@@ -128,10 +142,16 @@ impl Ledger {
         &self.sequencer
     }
 
-    /// The table of signers as it is now.
+    /// Who may attest in every ledger, as it is now.
+    #[must_use]
+    pub fn roll(&self) -> Arc<Roll> {
+        Arc::clone(&self.roll.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The table of signers of the pool's own ledger as it is now.
     #[must_use]
     pub fn signers(&self) -> Arc<Signers> {
-        Arc::clone(&self.signers.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(self.roll().own())
     }
 
     /// A log as its readers see it.
@@ -159,6 +179,12 @@ impl Ledger {
     #[must_use]
     pub fn witness(&self) -> &Witness {
         &self.witness
+    }
+
+    /// What keeps the logs of others.
+    #[must_use]
+    pub fn mirror(&self) -> &Arc<Mirror> {
+        &self.mirror
     }
 
     /// How the witnesses stand that are asked for cosignatures.
@@ -228,10 +254,14 @@ fn keys_origin(identity: &Identity) -> String {
     format!("{}/{}", identity.origin(), LogId::Keys)
 }
 
-fn replay(index: &Index, identity: &Identity) -> Result<Signers, Error> {
-    let mut signers = Signers::new(&keys_origin(identity), identity.public_key());
+fn replay(
+    index: &Index,
+    keys: impl Into<LogAt>,
+    mut signers: Signers,
+) -> Result<Signers, Error> {
+    let keys = keys.into();
     loop {
-        let entries = index.log_entries(LogId::Keys, signers.events(), REPLAY)?;
+        let entries = index.log_entries(keys, signers.events(), REPLAY)?;
         if entries.is_empty() {
             return Ok(signers);
         }

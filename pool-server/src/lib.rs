@@ -14,4 +14,5 @@ pub mod log;
 pub mod metrics;
 pub mod pool;
 pub mod rejected;
+pub mod roll;
 pub mod serve;

@@ -1,5 +1,7 @@
 //! What the pool counts, in Prometheus' words: the fields of [`Metrics`] are the list.
 
+mod mirror;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -201,6 +203,7 @@ fn recorder() -> PrometheusRecorder {
     let exact = |name: &str| Matcher::Full(name.to_owned());
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(exact(REQUEST_SECONDS), &seconds)
+        .and_then(|builder| builder.set_buckets_for_metric(exact(mirror::DELAY), &seconds))
         .and_then(|builder| builder.set_buckets_for_metric(exact(SEQUENCER_BATCH), &entries))
         .unwrap_or_else(|_| unreachable!("neither list is empty"))
         .build_recorder();
@@ -219,6 +222,7 @@ fn recorder() -> PrometheusRecorder {
     recorder.describe_gauge(LEDGER_SIZE.into(), None, "Entries of the ledger.".into());
     let meaning = "Seconds from a request's header to its answer's, by route.";
     recorder.describe_histogram(REQUEST_SECONDS.into(), None, meaning.into());
+    mirror::describe(&recorder);
     let meaning = "Ledger entries written with one sync.";
     recorder.describe_histogram(SEQUENCER_BATCH.into(), None, meaning.into());
     recorder

@@ -6,6 +6,8 @@ mod divergence;
 mod evidence;
 mod flat_file;
 mod ledger;
+mod mirror;
+mod nar_batch;
 mod pieces;
 mod policies;
 mod realisations;
@@ -33,6 +35,7 @@ use crate::ledger::Ledger;
 use crate::ledger::shown::Shown;
 use crate::metrics::Metrics;
 use crate::rejected::Error;
+use crate::roll::Roll;
 
 use flat_file::FlatFiles;
 use policies::Policies;
@@ -73,9 +76,10 @@ impl Pool {
         clear_unfinished(&index, &blobs).await?;
         let metrics = Arc::new(Metrics::install());
         let ledger = Ledger::open(&index, &config, &metrics)?;
-        let origin = ledger.identity().origin();
+        let mut origins = ledger.mirror().origins();
+        origins.push(ledger.identity().origin().to_owned());
         let served = [config.store_dir.clone(), StoreDir::guix()];
-        let policies = Policies::open(&config.policies, &served, origin)?;
+        let policies = Policies::open(&config.policies, &served, &origins)?;
         tokio::spawn(crate::metrics::run(Arc::clone(&metrics)));
         let default_view =
             DefaultView { k: config.view_k.get(), names: config.view_signers.clone() };
@@ -99,7 +103,13 @@ impl Pool {
         self.ledger.close().await;
     }
 
-    /// The table of signers as it is now.
+    /// Who may attest in every ledger, as it is now.
+    #[must_use]
+    pub fn roll(&self) -> Arc<Roll> {
+        self.ledger.roll()
+    }
+
+    /// The table of signers of the pool's own ledger as it is now.
     #[must_use]
     pub fn signers(&self) -> Arc<Signers> {
         self.ledger.signers()
@@ -132,8 +142,8 @@ impl Pool {
         [Dialect::Nix, Dialect::Guix].map(|dialect| self.store_dir(dialect))
     }
 
-    fn panel(&self, view: &View, signers: &Signers) -> Result<Panel, schema::api::Refused> {
-        Panel::of(view, &self.default_view, signers)
+    fn panel(&self, view: &View, roll: &Roll) -> Result<Panel, schema::api::Refused> {
+        Panel::of(view, &self.default_view, roll)
     }
 
     fn limits(&self) -> Limits {

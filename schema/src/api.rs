@@ -7,6 +7,7 @@ mod divergence;
 mod evidence;
 mod keys;
 mod ledger;
+mod mirror;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -33,6 +34,11 @@ pub use self::keys::{
 pub use self::ledger::{
     ClaimAnswer, ClaimsRequest, ClaimsResponse, LogKeys, Lookup, MAX_CLAIMS, MAX_LOOKUP,
     WitnessReport,
+};
+pub use self::mirror::{
+    ClaimTexts, ClaimsKept, ElsewhereAnswer, ElsewhereRequest, FindRequest, FindResponse,
+    LedgerReport, Ledgers, LogEdge, LogFork, LogReport, LogSource, MAX_CLAIM_BYTES,
+    MAX_CLAIM_TEXTS, MAX_NARS, MirrorAnswer, MirrorRequest, NarElsewhere, NarFound, WantedNars,
 };
 
 /// The published description of the API, OpenAPI 3.1.
@@ -182,9 +188,12 @@ pub struct AttestationReport {
     pub signer: KeyName,
     /// The key's identity.
     pub key_id: KeyId,
+    /// In the ledger of another pool, which is mirrored here: what the origins of its logs begin with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// Index in the ledger.
     pub index: u64,
-    /// POSIX seconds, asserted by the pool.
+    /// POSIX seconds, asserted by that ledger's pool.
     pub logged_at: u64,
     /// The signature over the claim's fingerprint.
     pub signature: NamedSignature,

@@ -49,6 +49,13 @@ pub(super) async fn file(response: Response, longest: usize) -> Result<Bytes, Tr
     Ok(file.freeze())
 }
 
+/// Reads what an answer says, whatever its status.
+pub(super) async fn body(response: Response, longest: usize) -> Result<Vec<u8>, Trouble> {
+    let server = response.url().origin().ascii_serialization();
+    let body = response.bytes().await.map_err(|error| unreachable(&server, error))?;
+    Ok(body[..body.len().min(longest)].to_vec())
+}
+
 /// Passes on a file of at most `longest` bytes as it comes, or tells what is wrong.
 pub(super) async fn pieces(
     mut response: Response,

@@ -13,7 +13,7 @@ use super::{ANSWER_TIMEOUT, Remote, answer, attempt};
 use crate::exit::Failure;
 
 /// A bundle of the longest entries that there are.
-const MAX_FILE: usize = 256 * (2 + u16::MAX as usize);
+pub(super) const MAX_FILE: usize = 256 * (2 + u16::MAX as usize);
 
 impl Remote<'_> {
     /// Says what happened to a key.
@@ -55,7 +55,7 @@ impl Remote<'_> {
         self.ask(&format!("/ledger/index/lookup/{key}?from={from}")).await
     }
 
-    async fn file(&self, path: &str, longest: usize) -> Result<Bytes> {
+    pub(super) async fn file(&self, path: &str, longest: usize) -> Result<Bytes> {
         self.patiently(async || {
             let request = self.request(Method::GET, path).timeout(ANSWER_TIMEOUT);
             let response = request.send().await;

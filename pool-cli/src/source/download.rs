@@ -14,7 +14,7 @@ use reqwest::{Response, StatusCode, Url};
 use schema::compression::Compression;
 use tokio::time::sleep;
 
-use super::{Fault, Packed, Told, Upstream, Wanted};
+use super::{Fault, Packed, Upstream};
 
 /// Connections that may break off one after the other without bringing much.
 const TRIES: u32 = 5;
@@ -22,6 +22,16 @@ const TRIES: u32 = 5;
 const MUCH: u64 = 1 << 20;
 /// Before the first further connection; doubled before each other one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// What is known of a file before it comes, by the source's word.
+pub(super) struct PackedFile {
+    /// Of the file.
+    pub(super) compression: Compression,
+    /// Of the file, in bytes.
+    pub(super) size: Option<u64>,
+    /// No file of this NAR is longer, in bytes.
+    pub(super) longest: u64,
+}
 
 /// A file on its way.
 pub(crate) struct Download {
@@ -45,14 +55,18 @@ pub(crate) struct Download {
 }
 
 impl Download {
-    pub(super) fn new(upstream: Arc<Upstream>, url: Url, response: Response, told: &Told) -> Self {
+    pub(super) fn new(
+        upstream: Arc<Upstream>,
+        url: Url,
+        response: Response,
+        file: PackedFile,
+    ) -> Self {
         let header = |name| response.headers().get(name);
         // A weak one says that two files mean the same, and not that their bytes are the same.
         let etag = header(ETAG).filter(|etag| !etag.as_bytes().starts_with(b"W/")).cloned();
         let ranges = header(ACCEPT_RANGES).is_none_or(|ranges| ranges.as_bytes() != b"none");
-        let size = response.content_length().or_else(|| told.file_size());
-        let longest = Wanted::of(&told.claim).longest_file();
-        let compression = told.delivery.compression;
+        let PackedFile { compression, size, longest } = file;
+        let size = response.content_length().or(size);
         let packed = Packed::new(response, compression, upstream.source.pace, longest);
         let (at, began, tries) = (0, 0, 0);
         Self { upstream, url, compression, packed, etag, ranges, longest, size, at, began, tries }

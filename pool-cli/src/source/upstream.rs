@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Result;
 use reqwest::header::ACCEPT_ENCODING;
-use reqwest::{RequestBuilder, Response, StatusCode};
+use reqwest::{RequestBuilder, Response, StatusCode, redirect};
+use schema::api::NarFound;
 use schema::cache_info::CacheInfo;
 use schema::store_path::{HashPart, StoreDir};
 
-use super::{Download, Fault, Pace, Source, Told, near_or_certified};
+use super::download::PackedFile;
+use super::{Download, Fault, Pace, Source, Told, Wanted, near_or_certified};
 use crate::credentials::Access;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -45,6 +47,16 @@ impl Upstream {
         Ok(Arc::new(Self { source, dir, came: AtomicU64::new(0) }))
     }
 
+    /// A pool whose NARs are known by their hashes. It is shown the token that is for it.
+    pub(crate) fn of_pool(
+        access: &Access,
+        pace: Pace,
+        output: &'static Output,
+    ) -> Result<Arc<Self>> {
+        let source = Source::new(access, redirect::Policy::none(), pace, output)?;
+        Ok(Arc::new(Self { source, dir: StoreDir::nix(), came: AtomicU64::new(0) }))
+    }
+
     /// Its address, without a final slash.
     pub(crate) fn address(&self) -> &str {
         self.source.address()
@@ -71,11 +83,28 @@ impl Upstream {
 
     /// Asks for the file of a NAR.
     pub(crate) async fn download(self: &Arc<Self>, told: &Told) -> Result<Download, Fault> {
-        let url = self.source.address_of(&told.delivery.url)?;
+        let file = PackedFile {
+            compression: told.delivery.compression,
+            size: told.file_size(),
+            longest: Wanted::of(&told.claim).longest_file(),
+        };
+        self.download_at(&told.delivery.url, file).await
+    }
+
+    /// Asks a pool for the file that it keeps of a NAR.
+    pub(crate) async fn download_file(self: &Arc<Self>, nar: &NarFound) -> Result<Download, Fault> {
+        let NarFound { nar_hash, compression, file_size, .. } = *nar;
+        let url = format!("nar/{}.nar{}", nar_hash.to_nix32(), compression.suffix());
+        let file = PackedFile { compression, size: Some(file_size), longest: file_size };
+        self.download_at(&url, file).await
+    }
+
+    async fn download_at(self: &Arc<Self>, url: &str, file: PackedFile) -> Result<Download, Fault> {
+        let url = self.source.address_of(url)?;
         // So that the place of a byte in what comes is its place in the file.
         let request = self.source.get(url.clone()).header(ACCEPT_ENCODING, "identity");
         let response = ask(&self.source, request).await?;
-        Ok(Download::new(Arc::clone(self), url, response, told))
+        Ok(Download::new(Arc::clone(self), url, response, file))
     }
 
     pub(super) fn count(&self, bytes: usize) {

@@ -9,6 +9,8 @@ use schema::key::KeyName;
 use schema::signers::Signers;
 
 use super::view::{Choice, Panel};
+use crate::index::AttestationRecord;
+use crate::roll::Roll;
 
 /// One thing that is said of a subject, where others may say otherwise.
 pub(super) trait Saying {
@@ -25,20 +27,32 @@ pub(super) trait Saying {
 pub(super) struct Word<'s> {
     name: &'s KeyName,
     root: Option<&'s KeyName>,
-    number: u64,
+    /// The names mean other keys here.
+    foreign: bool,
+    /// Higher for what was said later.
+    order: (u64, u64),
 }
 
 impl<'s> Word<'s> {
-    /// The word of this key; `number` is higher for what was said later.
-    pub(super) fn of(key_id: &KeyId, number: u64, signers: &'s Signers) -> Option<Self> {
+    /// What an entry of a ledger says.
+    pub(super) fn of(word: &AttestationRecord, roll: &'s Roll) -> Option<Self> {
+        let (signer, root) = (roll.signer(word)?, roll.root(word));
+        let foreign = !roll.is_bound(signer) || root.is_some_and(|root| !roll.is_bound(root));
+        let (name, root) = (signer.key.name(), root.map(|root| root.key.name()));
+        Some(Self { name, root, foreign, order: (word.logged_at, word.index) })
+    }
+
+    /// What this key said outside of the ledger; `number` is higher for what was said later.
+    pub(super) fn outside(key_id: &KeyId, number: u64, signers: &'s Signers) -> Option<Self> {
         let signer = signers.by_id(key_id)?;
         let root = signer.delegation.as_ref().and_then(|it| signers.by_id(&it.root));
-        Some(Self { name: signer.key.name(), root: root.map(|root| root.key.name()), number })
+        let (name, root) = (signer.key.name(), root.map(|root| root.key.name()));
+        Some(Self { name, root, foreign: false, order: (0, number) })
     }
 
     /// Keys of one name are one signer's, and a machine speaks for its root.
     pub(super) fn is_by(&self, signer: &KeyName) -> bool {
-        self.name == signer || self.root == Some(signer)
+        !self.foreign && (self.name == signer || self.root == Some(signer))
     }
 
     /// Whether a machine spoke.
@@ -74,7 +88,7 @@ fn latest_of<'s, S: Saying>(
     signer: &KeyName,
 ) -> Result<&'s S, Refused> {
     let said =
-        |saying: &S| saying.words().filter(|word| word.is_by(signer)).map(|word| word.number).max();
+        |saying: &S| saying.words().filter(|word| word.is_by(signer)).map(|word| word.order).max();
     let latest =
         sayings.iter().filter(|saying| said(saying).is_some()).max_by_key(|saying| said(saying));
     latest.ok_or_else(|| not_enough(subject, 0, 1))

@@ -5,37 +5,37 @@ use schema::api::{
 };
 use schema::claim::Claim;
 use schema::key::KeyName;
-use schema::signers::Signers;
 use schema::store_path::{HashPart, StorePath};
 
 use super::choice::Word;
-use super::counts;
 use super::report::file_report;
-use crate::index::{ClaimRecord, PathRecord, by_meaning};
+use crate::index::{AttestationRecord, ClaimRecord, LedgerId, PathRecord, by_meaning};
+use crate::roll::Roll;
 
 /// Something that somebody stands behind, in whatever words.
 struct Backed<'r> {
     records: Vec<&'r ClaimRecord>,
-    /// The index of the first entry for it that counts.
-    since: u64,
+    /// The place of the first entry for it that counts.
+    since: (u64, LedgerId, u64),
     signers: Vec<KeyName>,
 }
 
-/// The path that came to diverge by the entry at `index`, if that one made it, by what counts now.
+/// The path that came to diverge by the entry at `index` of the pool's own ledger, if that one made
+/// it, by what counts now.
 #[must_use]
 pub fn divergence(
     index: u64,
     hash_part: &HashPart,
     record: &PathRecord,
-    signers: &Signers,
+    roll: &Roll,
 ) -> Option<Divergence> {
     let mut words = record.claims.iter().flat_map(|claim| {
-        claim.attestations.iter().map(move |word| (word.index, claim.claim.path()))
+        claim.attestations.iter().map(move |word| (word, claim.claim.path()))
     });
-    let (_, path) = words.find(|(at, _)| *at == index)?;
-    let mut backed = backed(path, record, signers);
+    let (word, path) = words.find(|(it, _)| it.ledger.is_own() && it.index == index)?;
+    let mut backed = backed(path, record, roll);
     backed.sort_by_key(|backed| backed.since);
-    if backed.get(1)?.since != index {
+    if backed.get(1)?.since != word.order() {
         return None;
     }
     let claim_count = backed.len() as u64;
@@ -50,7 +50,7 @@ pub fn divergence(
 
 /// What is said of each path with the hash part of this record.
 #[must_use]
-pub fn challenged(record: &PathRecord, signers: &Signers) -> Vec<ChallengedPath> {
+pub fn challenged(record: &PathRecord, roll: &Roll) -> Vec<ChallengedPath> {
     let mut paths: Vec<&StorePath> = Vec::new();
     for claim in &record.claims {
         if !paths.contains(&claim.claim.path()) {
@@ -59,7 +59,7 @@ pub fn challenged(record: &PathRecord, signers: &Signers) -> Vec<ChallengedPath>
     }
     let challenged = paths.into_iter().map(|path| ChallengedPath {
         store_path: path.clone(),
-        claims: backed(path, record, signers).into_iter().map(challenged_claim).collect(),
+        claims: backed(path, record, roll).into_iter().map(challenged_claim).collect(),
     });
     challenged.filter(|path| !path.claims.is_empty()).collect()
 }
@@ -77,22 +77,22 @@ fn challenged_claim(backed: Backed<'_>) -> ChallengedClaim {
     }
 }
 
-fn backed<'r>(path: &StorePath, record: &'r PathRecord, signers: &Signers) -> Vec<Backed<'r>> {
+fn backed<'r>(path: &StorePath, record: &'r PathRecord, roll: &Roll) -> Vec<Backed<'r>> {
     let all = by_meaning(record.claims.iter().filter(|it| it.claim.path() == path));
-    all.into_iter().filter_map(|records| Backed::new(records, signers)).collect()
+    all.into_iter().filter_map(|records| Backed::new(records, roll)).collect()
 }
 
 impl<'r> Backed<'r> {
-    fn new(records: Vec<&'r ClaimRecord>, signers: &Signers) -> Option<Self> {
+    fn new(records: Vec<&'r ClaimRecord>, roll: &Roll) -> Option<Self> {
         let counting = || {
             records.iter().flat_map(|record| {
                 let words = record.attestations.iter();
-                words.filter(|word| counts(word, &record.claim, signers))
+                words.filter(|word| roll.counts(word, &record.claim))
             })
         };
-        let since = counting().map(|word| word.index).min()?;
+        let since = counting().map(AttestationRecord::order).min()?;
         let mut names: Vec<KeyName> = counting()
-            .filter_map(|word| Word::of(&word.key_id, word.index, signers))
+            .filter_map(|word| Word::of(word, roll))
             .map(|word| word.principal().clone())
             .collect();
         names.sort_unstable();

@@ -48,7 +48,7 @@ impl Saying for Realised<'_> {
     fn words(&self) -> impl Iterator<Item = Word<'_>> {
         let words = self.variant.signatures.iter();
         let counting = words.filter(|word| counts(&word.key_id, self.signers));
-        counting.filter_map(|word| Word::of(&word.key_id, word.number, self.signers))
+        counting.filter_map(|word| Word::outside(&word.key_id, word.number, self.signers))
     }
 
     /// The path has a narinfo of its own, which says whether its NAR is here.

@@ -4,13 +4,13 @@ use schema::api::{AttestationReport, ClaimReport, FileReport, PathReport, Refuse
 use schema::claim::Claim;
 use schema::hash::NarHash;
 use schema::signature::NamedSignature;
-use schema::signers::Signers;
 use schema::store_path::HashPart;
 
 use crate::blobs::nar_name;
 use crate::index::{
     AttestationRecord, Candidates, ClaimRecord, FileRecord, PathRecord, by_meaning,
 };
+use crate::roll::Roll;
 
 /// All that is known of a path. `scan` tells what the scan of a claim's NAR found.
 ///
@@ -19,22 +19,22 @@ use crate::index::{
 pub fn path_report<E>(
     hash_part: HashPart,
     record: &PathRecord,
-    signers: &Signers,
+    roll: &Roll,
     refused: Option<Refused>,
     mut scan: impl FnMut(&Claim) -> Result<Option<ScanReport>, E>,
 ) -> Result<PathReport, E> {
     let mut claims = Vec::with_capacity(record.claims.len());
     for claim in &record.claims {
-        claims.push(ClaimReport { scan: scan(&claim.claim)?, ..claim_report(claim, signers) });
+        claims.push(ClaimReport { scan: scan(&claim.claim)?, ..claim_report(claim, roll) });
     }
     let disagreement = by_meaning(&record.claims).len() > 1;
     Ok(PathReport { hash_part, disagreement, refused, claims })
 }
 
-fn claim_report(record: &ClaimRecord, signers: &Signers) -> ClaimReport {
+fn claim_report(record: &ClaimRecord, roll: &Roll) -> ClaimReport {
     let claim = &record.claim;
-    let attestations =
-        record.attestations.iter().filter_map(|word| attestation_report(word, signers));
+    let attestations = record.attestations.iter();
+    let attestations = attestations.filter_map(|word| attestation_report(word, roll));
     ClaimReport {
         claim: claim.id(),
         dialect: claim.dialect(),
@@ -52,12 +52,10 @@ fn claim_report(record: &ClaimRecord, signers: &Signers) -> ClaimReport {
 
 /// One signer's word. Nothing, for a key that nobody made a signer.
 #[must_use]
-pub fn attestation_report(
-    word: &AttestationRecord,
-    signers: &Signers,
-) -> Option<AttestationReport> {
-    let name = signers.by_id(&word.key_id)?.key.name().clone();
+pub fn attestation_report(word: &AttestationRecord, roll: &Roll) -> Option<AttestationReport> {
+    let name = roll.signer(word)?.key.name().clone();
     Some(AttestationReport {
+        origin: roll.origin(word.ledger).map(str::to_owned),
         signer: name.clone(),
         key_id: word.key_id,
         index: word.index,

@@ -1,12 +1,12 @@
 //! Views: whose word a narinfo must have before it is shown under an address.
 
 use schema::api::{Refused, RefusedCode};
-use schema::hash::KeyId;
 use schema::key::KeyName;
 use schema::policy::Name;
-use schema::signers::Signers;
 
 use super::choice::Word;
+use crate::index::AttestationRecord;
+use crate::roll::Roll;
 
 /// A view as an address names it. Nothing of it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Panel {
     ///
     /// # Errors
     /// A signer whom nobody enrolled, or a view in which nobody is counted so.
-    pub fn of(view: &View, default: &DefaultView, signers: &Signers) -> Result<Self, Refused> {
+    pub fn of(view: &View, default: &DefaultView, roll: &Roll) -> Result<Self, Refused> {
         let (k, names) = match view {
             View::Default if default.names.is_empty() => {
                 return Ok(Self { members: None, choice: Choice::AtLeast(default.k) });
@@ -62,7 +62,7 @@ impl Panel {
             View::Default => (default.k, &default.names),
             View::Signers { k, names } => (*k, names),
             View::As(name) => {
-                let name = enrolled(name, signers)?;
+                let name = enrolled(name, roll)?;
                 return Ok(Self { members: None, choice: Choice::LatestOf(name) });
             }
             View::Policy(_) => {
@@ -70,15 +70,15 @@ impl Panel {
                 return Err(Refused { code: RefusedCode::PolicyUndecided, detail });
             }
         };
-        let members = names.iter().map(|name| enrolled(name, signers)).collect::<Result<_, _>>()?;
+        let members = names.iter().map(|name| enrolled(name, roll)).collect::<Result<_, _>>()?;
         Ok(Self { members: Some(members), choice: Choice::AtLeast(k) })
     }
 
-    /// Where a signer stands among those whom the view names, a machine after its root; nothing for
+    /// Where the signer of a word stands among those whom the view names, a machine after its root; nothing for
     /// those whom it does not name.
     #[must_use]
-    pub fn rank(&self, key_id: &KeyId, signers: &Signers) -> Option<usize> {
-        let word = Word::of(key_id, 0, signers)?;
+    pub fn rank(&self, word: &AttestationRecord, roll: &Roll) -> Option<usize> {
+        let word = Word::of(word, roll)?;
         let at = match &self.choice {
             Choice::LatestOf(name) => word.is_by(name).then_some(0),
             Choice::AtLeast(_) => {
@@ -98,8 +98,8 @@ impl Panel {
     }
 }
 
-fn enrolled(name: &KeyName, signers: &Signers) -> Result<KeyName, Refused> {
-    signers.named(name).map(|signer| signer.key.name().clone()).ok_or_else(|| Refused {
+fn enrolled(name: &KeyName, roll: &Roll) -> Result<KeyName, Refused> {
+    roll.named(name).map(|signer| signer.key.name().clone()).ok_or_else(|| Refused {
         code: RefusedCode::UnknownSigner,
         detail: format!("no signer called {name} is enrolled here"),
     })

@@ -3,7 +3,8 @@
 use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
 use axum::http::header::CONTENT_ENCODING;
-use futures_util::StreamExt;
+use futures_util::stream::unfold;
+use futures_util::{Stream, StreamExt};
 use serde::de::DeserializeOwned;
 use std::io::Read;
 use tokio::time::timeout;
@@ -27,28 +28,37 @@ pub(super) async fn read_body(
 }
 
 async fn collect(body: Body, limit: usize, config: &Config) -> Result<Bytes, Rejected> {
-    let mut pieces = body.into_data_stream();
+    let mut pieces = std::pin::pin!(pieces(body, config));
     let mut whole = Vec::new();
-    loop {
-        let piece = timeout(config.body_idle_timeout, pieces.next()).await.map_err(|_| {
-            let seconds = config.body_idle_timeout.as_secs();
-            Rejected::too_slow(
-                "request_stalled",
-                format!("no byte of the body came for {seconds} seconds"),
-            )
-        })?;
-        match piece {
-            None => return Ok(whole.into()),
-            Some(Err(error)) => {
-                return Err(Rejected::bad_request(
-                    "body_truncated",
-                    format!("the body broke off: {error}"),
-                ));
-            }
-            Some(Ok(piece)) if piece.len() > limit - whole.len() => return Err(too_large(limit)),
-            Some(Ok(piece)) => whole.extend_from_slice(&piece),
+    while let Some(piece) = pieces.next().await {
+        let piece = piece?;
+        if piece.len() > limit - whole.len() {
+            return Err(too_large(limit));
         }
+        whole.extend_from_slice(&piece);
     }
+    Ok(whole.into())
+}
+
+/// A body as it comes, bounded in how long it may pause.
+pub(super) fn pieces(
+    body: Body,
+    config: &Config,
+) -> impl Stream<Item = Result<Bytes, Rejected>> + use<> {
+    let idle = config.body_idle_timeout;
+    unfold(body.into_data_stream(), move |mut pieces| async move {
+        let piece = match timeout(idle, pieces.next()).await {
+            Ok(piece) => piece?.map_err(|error| {
+                Rejected::bad_request("body_truncated", format!("the body broke off: {error}"))
+            }),
+            Err(_) => {
+                let seconds = idle.as_secs();
+                let detail = format!("no byte of the body came for {seconds} seconds");
+                Err(Rejected::too_slow("request_stalled", detail))
+            }
+        };
+        Some((piece, pieces))
+    })
 }
 
 /// Reads a JSON body of at most `limit` bytes.

@@ -1,10 +1,12 @@
-//! Compressing an answer for who asks for that.
+//! Compressing an answer for who asks for that, and reading what comes compressed.
 
 use std::io::Write;
 
 use axum::http::{HeaderMap, header};
+use bytes::Bytes;
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{GzDecoder, GzEncoder};
+use futures_util::{Stream, StreamExt};
 
 /// Whether `Accept-Encoding` names gzip, and does not rule it out with a weight of zero.
 pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
@@ -24,4 +26,20 @@ pub(super) fn compress(bytes: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len()), Compression::fast());
     encoder.write_all(bytes)?;
     encoder.finish()
+}
+
+/// What pieces of gzip hold, piece by piece.
+pub(super) fn unpack<E>(
+    pieces: impl Stream<Item = Result<Bytes, E>>,
+    corrupt: impl Fn(std::io::Error) -> E,
+) -> impl Stream<Item = Result<Bytes, E>> {
+    let mut decoder = GzDecoder::new(Vec::new());
+    let end = futures_util::stream::once(async { Ok(Bytes::new()) });
+    pieces.chain(end).map(move |piece| {
+        let piece = piece?;
+        let unpacked =
+            if piece.is_empty() { decoder.try_finish() } else { decoder.write_all(&piece) };
+        unpacked.map_err(&corrupt)?;
+        Ok(Bytes::from(std::mem::take(decoder.get_mut())))
+    })
 }

@@ -8,16 +8,15 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use schema::api::{
-    MAX_MISSING, MissingRequest, MissingResponse, NarReport, NarStored, NarsStored, Problem,
+    MAX_MISSING, MissingRequest, MissingResponse, NarReport, NarStored, Problem,
 };
 use schema::compression::Compression;
 use schema::hash::{FileHash, NarHash};
-use schema::nar_batch::MAX_BATCH_LEN;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Shared;
-use super::body::{read_body, read_json};
+use super::body::read_json;
 use super::error::{ApiFailure, CacheFailure};
 use super::grant::{MayRead, MayUpload};
 use super::params::{Params, Segment};
@@ -161,19 +160,6 @@ pub(super) async fn upload(
         ..Declared::default()
     };
     Ok(Json(pool.receive(body.into_data_stream(), declared).await?))
-}
-
-/// Uploads many small NARs in one body.
-#[utoipa::path(post, path = "/api/v1/nars", tag = "nars",
-    request_body(description = "The records", content_type = "application/x-narpool-nars"),
-    responses((status = 200, body = NarsStored), (status = 422, body = Problem)))]
-pub(super) async fn upload_batch(
-    State(pool): State<Shared>,
-    _: MayUpload,
-    body: Body,
-) -> Result<Json<NarsStored>, ApiFailure> {
-    let bytes = read_body(body, MAX_BATCH_LEN, &pool.config).await?;
-    Ok(Json(NarsStored { stored: pool.receive_batch(bytes).await? }))
 }
 
 fn parse_nar_hash(digits: &str) -> Result<NarHash, Rejected> {

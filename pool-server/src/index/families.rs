@@ -36,6 +36,30 @@ pub(super) const INDEX_LEAVES: Family =
     Family { name: "index_leaves", point_reads: false, compress: false };
 /// Log (u8) ‖ level (u8) ‖ number (u64, big-endian) -> the 256 hashes of a full tile.
 pub(super) const TILES: Family = Family { name: "tiles", point_reads: false, compress: false };
+/// Ledger (u32) ‖ log (u8) ‖ index (u64), all big-endian -> an entry of a log that is mirrored.
+pub(super) const MIRRORED_ENTRIES: Family =
+    Family { name: "mirrored_entries", point_reads: false, compress: false };
+/// Ledger (u32) ‖ log (u8) ‖ level (u8) ‖ number (u64), all big-endian -> the 256 hashes of a full
+/// tile of a log that is mirrored.
+pub(super) const MIRRORED_TILES: Family =
+    Family { name: "mirrored_tiles", point_reads: false, compress: false };
+/// ClaimId (32) ‖ ledger (u32, big-endian) ‖ KeyId (32) -> index (u64, big-endian) of the entry.
+pub(super) const MIRRORED_WORDS: Family =
+    Family { name: "mirrored_words", point_reads: true, compress: false };
+/// Ledger (u32, big-endian) -> the JSON of what is mirrored.
+pub(super) const MIRRORED_LEDGERS: Family =
+    Family { name: "mirrored_ledgers", point_reads: false, compress: false };
+/// Ledger (u32, big-endian) ‖ log (u8) ‖ 1 ‖ size (u64, big-endian) -> a checkpoint up to which
+/// entries may be added; … ‖ 2 -> the one up to which the log is mirrored; … ‖ 3 -> the JSON of a
+/// `ForkRecord`.
+pub(super) const MIRRORED_CHECKPOINTS: Family =
+    Family { name: "mirrored_checkpoints", point_reads: false, compress: false };
+/// Ledger (u32, big-endian) ‖ log (u8) ‖ address (text) -> the JSON of a `SourceRecord`.
+pub(super) const MIRRORED_SOURCES: Family =
+    Family { name: "mirrored_sources", point_reads: false, compress: false };
+/// 0 if it is wanted, else 1 (u8) ‖ NarHash (32) -> the rest of an `ElsewhereRecord`.
+pub(super) const ELSEWHERE: Family =
+    Family { name: "elsewhere", point_reads: true, compress: true };
 /// Origin of another's log (text) -> the checkpoint that this pool cosigned last.
 pub(super) const WITNESSED: Family =
     Family { name: "witnessed", point_reads: false, compress: false };
@@ -59,7 +83,7 @@ pub(super) const DEBUG_INFO: Family =
 pub(super) const REALISATIONS: Family =
     Family { name: "realisations", point_reads: true, compress: true };
 
-pub(super) const ALL: [&Family; 18] = [
+pub(super) const ALL: [&Family; 25] = [
     &PATHS,
     &BLOBS,
     &ALIASES,
@@ -71,6 +95,13 @@ pub(super) const ALL: [&Family; 18] = [
     &KEY_ENTRIES,
     &INDEX_LEAVES,
     &TILES,
+    &MIRRORED_ENTRIES,
+    &MIRRORED_TILES,
+    &MIRRORED_WORDS,
+    &MIRRORED_LEDGERS,
+    &MIRRORED_CHECKPOINTS,
+    &MIRRORED_SOURCES,
+    &ELSEWHERE,
     &WITNESSED,
     &DIVERGENCES,
     &MAP_NODES,

@@ -8,7 +8,10 @@ use schema::hash::{FileHash, KeyId, NarHash};
 use schema::signature::Signature;
 use schema::store_path::HashPart;
 
-use super::{AttestationRecord, BlobRecord, Candidates, ClaimRecord, FileRecord, PathRecord};
+use super::{
+    AttestationRecord, BlobRecord, Candidates, ClaimRecord, ElsewhereRecord, FileRecord, LedgerId,
+    PathRecord,
+};
 use crate::rejected::Error;
 
 pub(super) use side_documents::{
@@ -17,9 +20,11 @@ pub(super) use side_documents::{
 
 /// The first byte of each record. Another layout takes another number.
 const LAYOUT: u8 = 1;
+/// Of a path's record. Before there were mirrors it was [`LAYOUT`], and words had no ledger.
+const PATH_LAYOUT: u8 = 2;
 
 pub(super) fn write_path(record: &PathRecord) -> Vec<u8> {
-    let mut out = vec![LAYOUT];
+    let mut out = vec![PATH_LAYOUT];
     put_len(&mut out, record.claims.len());
     for claim in &record.claims {
         write_claim(&mut out, claim);
@@ -38,6 +43,7 @@ fn write_claim(out: &mut Vec<u8>, record: &ClaimRecord) {
     }
     put_len(out, record.attestations.len());
     for attestation in &record.attestations {
+        out.extend_from_slice(&attestation.ledger.number().to_be_bytes());
         out.extend_from_slice(attestation.key_id.as_bytes());
         out.extend_from_slice(&attestation.index.to_be_bytes());
         out.extend_from_slice(&attestation.logged_at.to_be_bytes());
@@ -75,10 +81,13 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 }
 
 pub(super) fn read_path(bytes: &[u8]) -> Result<PathRecord, Error> {
-    Reader::read_whole(bytes, |reader| {
-        let claims = reader.list(Reader::claim)?;
-        Some(PathRecord { claims })
-    })
+    let layout = bytes.first().copied().filter(|layout| [LAYOUT, PATH_LAYOUT].contains(layout));
+    let claims = layout.and_then(|layout| {
+        let claim = |reader: &mut Reader<'_>| reader.claim(layout == PATH_LAYOUT);
+        Reader::read_all(&bytes[1..], |reader| reader.list(claim))
+    });
+    claims
+        .map(|claims| PathRecord { claims })
     .ok_or_else(|| Error::Damaged("a path's record in the index does not read".to_owned()))
 }
 
@@ -95,6 +104,25 @@ pub(super) fn read_blob(bytes: &[u8]) -> Result<BlobRecord, Error> {
         })
     })
     .ok_or_else(|| Error::Damaged("a NAR's record in the index does not read".to_owned()))
+}
+
+pub(super) fn write_elsewhere(record: &ElsewhereRecord) -> Vec<u8> {
+    let mut out = vec![LAYOUT];
+    put_text(&mut out, &record.source);
+    out.push(u8::from(record.file.is_some()));
+    if let Some(file) = &record.file {
+        write_file(&mut out, file);
+    }
+    out
+}
+
+pub(super) fn read_elsewhere(bytes: &[u8], wanted: bool) -> Result<ElsewhereRecord, Error> {
+    Reader::read_whole(bytes, |reader| {
+        let source = reader.text()?.to_owned();
+        let file = if reader.flag()? { Some(reader.file()?) } else { None };
+        Some(ElsewhereRecord { source, file, wanted })
+    })
+    .ok_or_else(|| Error::Damaged("where a NAR is, in the index, does not read".to_owned()))
 }
 
 pub(super) fn read_hash(bytes: &[u8]) -> Result<NarHash, Error> {
@@ -114,8 +142,13 @@ struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
     fn read_whole<T>(bytes: &'a [u8], read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
+        let (&layout, rest) = bytes.split_first()?;
+        if layout == LAYOUT { Self::read_all(rest, read) } else { None }
+    }
+
+    fn read_all<T>(bytes: &'a [u8], read: impl FnOnce(&mut Self) -> Option<T>) -> Option<T> {
         let mut reader = Self(bytes);
-        let value = (reader.bytes()? == [LAYOUT]).then(|| read(&mut reader)).flatten()?;
+        let value = read(&mut reader)?;
         reader.0.is_empty().then_some(value)
     }
 
@@ -154,7 +187,7 @@ impl<'a> Reader<'a> {
         Some(items)
     }
 
-    fn claim(&mut self) -> Option<ClaimRecord> {
+    fn claim(&mut self, with_ledgers: bool) -> Option<ClaimRecord> {
         let claim = Claim::parse(self.text()?.as_bytes()).ok()?;
         let deriver = self.text()?;
         let address = self.text()?;
@@ -163,7 +196,7 @@ impl<'a> Reader<'a> {
             deriver: if deriver.is_empty() { None } else { Some(deriver.parse().ok()?) },
             content_address: if address.is_empty() { None } else { Some(address.parse().ok()?) },
             file: if self.flag()? { Some(self.file()?) } else { None },
-            attestations: self.list(Self::attestation)?,
+            attestations: self.list(|reader| reader.attestation(with_ledgers))?,
         })
     }
 
@@ -176,8 +209,10 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn attestation(&mut self) -> Option<AttestationRecord> {
+    fn attestation(&mut self, with_ledger: bool) -> Option<AttestationRecord> {
+        let ledger = if with_ledger { u32::from_be_bytes(self.bytes()?) } else { 0 };
         Some(AttestationRecord {
+            ledger: LedgerId::from_number(ledger),
             key_id: KeyId::from_bytes(self.bytes()?),
             index: self.number()?,
             logged_at: self.number()?,
@@ -206,6 +241,7 @@ mod tests {
         );
         full.file = Some(file());
         full.attestations.push(AttestationRecord {
+            ledger: LedgerId::from_number(7),
             key_id: KeyId::of(b"k"),
             index: 3,
             logged_at: 4,
@@ -221,6 +257,24 @@ mod tests {
             Candidates { hash_parts: vec![HashPart::from_bytes([9; 20])], truncated: true };
         let blob = BlobRecord { nar_size: 1, file: file(), stored_at: 2, candidates };
         assert_eq!(read_blob(&write_blob(&blob)).unwrap(), blob);
+        for file in [Some(file()), None] {
+            let source = "https://a.example".to_owned();
+            let elsewhere = ElsewhereRecord { source, file, wanted: true };
+            assert_eq!(read_elsewhere(&write_elsewhere(&elsewhere), true).unwrap(), elsewhere);
+        }
+    }
+
+    #[test]
+    fn a_path_from_before_there_were_mirrors_reads() {
+        let mut path = path();
+        path.claims[0].attestations[0].ledger = LedgerId::OWN;
+        let bytes = write_path(&path);
+        let ledger = [0; 4];
+        let key_id = KeyId::of(b"k");
+        let at = bytes.windows(32).position(|it| it == key_id.as_bytes()).unwrap();
+        assert_eq!(bytes[at - 4..at], ledger);
+        let old = [&[LAYOUT], &bytes[1..at - 4], &bytes[at..]].concat();
+        assert_eq!(read_path(&old).unwrap(), path);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod divergence;
 mod log;
+mod mirror;
 mod side_documents;
 mod verifiable_map;
 
@@ -200,14 +201,6 @@ impl Index {
         values.into_iter().map(|value| value.map(|value| value.is_some()).map_err(failed)).collect()
     }
 
-    fn next_number(&self, family: &Family) -> Result<u64, Error> {
-        let mut last = self.database.iterator_cf(self.family(family)?, IteratorMode::End);
-        match last.next() {
-            Some(row) => record::read_index(&row.map_err(failed)?.0).map(|number| number + 1),
-            None => Ok(0),
-        }
-    }
-
     fn family(&self, family: &Family) -> Result<&ColumnFamily, Error> {
         self.database.cf_handle(family.name).ok_or_else(|| damaged(family.name))
     }
@@ -276,8 +269,7 @@ impl Batch<'_> {
     /// # Errors
     /// As [`put_path`](Self::put_path).
     pub fn clear_pending(&mut self, file: &str) -> Result<(), Error> {
-        self.writes.delete_cf(self.index.family(&families::PENDING)?, file);
-        Ok(())
+        self.delete(&families::PENDING, file.as_bytes())
     }
 
     /// Makes the changes and waits until they would survive a crash of the machine.
@@ -288,6 +280,11 @@ impl Batch<'_> {
         let mut durable = WriteOptions::default();
         durable.set_sync(true);
         self.index.database.write_opt(self.writes, &durable).map_err(failed)
+    }
+
+    fn delete(&mut self, family: &Family, key: &[u8]) -> Result<(), Error> {
+        self.writes.delete_cf(self.index.family(family)?, key);
+        Ok(())
     }
 
     fn put(&mut self, family: &Family, key: &[u8], value: &[u8]) -> Result<(), Error> {

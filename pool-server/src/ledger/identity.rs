@@ -21,12 +21,16 @@ pub const KEY_FILE: &str = "pool.key";
 /// kinds of signature would have to be careful about which it makes; two need not be.
 pub const WITNESS_KEY_FILE: &str = "witness.key";
 
+/// Where, in the data directory, the key is that says which logs of others are kept here whole.
+pub const MIRROR_KEY_FILE: &str = "mirror.key";
+
 /// Who the pool is to those who verify its logs.
 #[derive(Debug, Clone)]
 pub struct Identity {
     origin: Arc<str>,
     key: Arc<SecretKey>,
     witness: Cosigner,
+    mirror: Cosigner,
 }
 
 impl Identity {
@@ -37,11 +41,15 @@ impl Identity {
     /// A file that cannot be read or written, or holds no key.
     pub fn open(data: &Path, origin: Option<&NoteName>) -> Result<Self, Error> {
         let key = Arc::new(read_or_make(&data.join(KEY_FILE), "narpool")?);
-        let witness = Arc::new(read_or_make(&data.join(WITNESS_KEY_FILE), "narpool-witness")?);
         let origin: Arc<str> = origin.map_or(key.name().as_str(), NoteName::as_str).into();
-        let name = note_name(&format!("{origin}/witness"))?;
-        let witness = Cosigner::new(name, witness).map_err(not_of_a_pool)?;
-        Ok(Self { origin, key, witness })
+        let cosigner = |file: &str, kind: &str| {
+            let key = read_or_make(&data.join(file), &format!("narpool-{kind}"))?;
+            let name = note_name(&format!("{origin}/{kind}"))?;
+            Cosigner::new(name, Arc::new(key)).map_err(not_of_a_pool)
+        };
+        let witness = cosigner(WITNESS_KEY_FILE, "witness")?;
+        let mirror = cosigner(MIRROR_KEY_FILE, "mirror")?;
+        Ok(Self { origin, key, witness, mirror })
     }
 
     /// What the origins of its logs begin with.
@@ -66,6 +74,12 @@ impl Identity {
     #[must_use]
     pub fn witness(&self) -> &Cosigner {
         &self.witness
+    }
+
+    /// What cosigns those logs of others that are kept here whole.
+    #[must_use]
+    pub fn mirror(&self) -> &Cosigner {
+        &self.mirror
     }
 
     /// What signs the checkpoints of one of its logs; the log is called like its key.

@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::head::Head;
 use super::shown::{Published, full_hashes, unreadable};
 use super::step::{Step, reached};
-use crate::index::{Batch, Index, LogId};
+use crate::index::{Batch, Index, LogAt, LogId};
 use crate::rejected::Error;
 
 /// The directory of what is known of logs beside the database: their heads.
@@ -34,8 +34,9 @@ pub(super) struct Log {
 }
 
 /// Entries that are about to be written to a log, after those that are.
+#[derive(Clone)]
 pub(super) struct Stage {
-    id: LogId,
+    log: LogAt,
     edge: Edge,
 }
 
@@ -102,7 +103,7 @@ impl Log {
 
     /// Begins to append.
     pub(super) fn stage(&self) -> Stage {
-        Stage { id: self.id, edge: self.written.clone() }
+        Stage { log: self.id.into(), edge: self.written.clone() }
     }
 
     /// Takes up what was staged, once the batch that it was put into is durable.
@@ -135,6 +136,21 @@ impl Log {
 }
 
 impl Stage {
+    /// Begins to append to a log that is mirrored.
+    pub(super) fn mirrored(log: LogAt, edge: Edge) -> Self {
+        Self { log, edge }
+    }
+
+    /// The edge of the log with what was appended.
+    pub(super) fn edge(&self) -> &Edge {
+        &self.edge
+    }
+
+    /// The same, once the batch that it was put into is durable.
+    pub(super) fn into_edge(self) -> Edge {
+        self.edge
+    }
+
     /// The index of the next entry.
     pub(super) fn size(&self) -> u64 {
         self.edge.size()
@@ -146,22 +162,23 @@ impl Stage {
     /// As every change of the index.
     pub(super) fn append(&mut self, batch: &mut Batch<'_>, entry: &[u8]) -> Result<u64, Error> {
         let number = self.edge.size();
-        batch.put_log_entry(self.id, number, entry)?;
+        batch.put_log_entry(self.log, number, entry)?;
         for (tile, hashes) in self.edge.push(leaf_hash(entry)) {
             let bytes = tile.encode(&hashes).map_err(|error| Error::Damaged(error.to_string()))?;
-            batch.put_tile(self.id, tile.level(), tile.index(), &bytes)?;
+            batch.put_tile(self.log, tile.level(), tile.index(), &bytes)?;
         }
         Ok(number)
     }
 }
 
 /// The edge of the log that the database holds, as it was with `size` entries.
-pub(super) fn resume(id: LogId, index: &Index, size: u64) -> Result<Edge, Error> {
+pub(super) fn resume(log: impl Into<LogAt>, index: &Index, size: u64) -> Result<Edge, Error> {
+    let log = log.into();
     let rest = size % u64::from(FULL_WIDTH);
-    let entries = index.log_entries(id, size - rest, usize::try_from(rest).unwrap_or_default())?;
+    let entries = index.log_entries(log, size - rest, usize::try_from(rest).unwrap_or_default())?;
     let leaves = entries.iter().map(|entry| leaf_hash(entry)).collect();
-    Edge::resume(size, leaves, |tile| full_hashes(index, id, &tile))
-        .map_err(|error| Error::Damaged(format!("the log {id}: {error}")))
+    Edge::resume(size, leaves, |tile| full_hashes(index, log, &tile))
+        .map_err(|error| Error::Damaged(format!("the log {log}: {error}")))
 }
 
 fn sign(signer: &NoteSigner, edge: &Edge) -> Result<SignedCheckpoint, Error> {
@@ -185,7 +202,7 @@ fn check(id: LogId, index: &Index, written: &Edge, head: &SignedCheckpoint) -> R
                 .to_owned(),
         });
     }
-    let nodes = written.nodes(|tile| full_hashes(index, id, &tile));
+    let nodes = written.nodes(|tile| full_hashes(index, id.into(), &tile));
     let root = merkle::root(head.size(), &nodes).map_err(unreadable)?;
     if root != *head.root() {
         return Err(Error::Setup {

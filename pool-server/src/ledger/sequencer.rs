@@ -6,26 +6,34 @@
 //! The keys log and the attestations log are sequenced together: whether a key may attest is
 //! decided by the events before, and each event says how many attestations came before it.
 
+use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use schema::api::KeyEventLogged;
 use schema::attestation::Entry;
+use schema::claim::Claim;
 use schema::debug_info::BuildId;
+use schema::hash::NarHash;
 use schema::key_event::{KeyEntry, SignedKeyEvent};
 use schema::realisation::VerifiedRealisation;
-use schema::signers::Signers;
+use schema::tlog::edge::Edge;
 use tokio::sync::{mpsc, oneshot};
 
 use super::log::Log;
 use super::step::{Step, reached};
+use super::mirror::MirroredEntry;
 use super::{Kept, Vouched};
-use crate::index::{DebugInfoRecord, FileRecord, Index, LogId};
+use crate::index::{
+    DebugInfoRecord, ElsewhereRecord, FileRecord, Index, LedgerId, LedgerRecord, LogAt, LogId,
+};
 use crate::metrics::Metrics;
 use crate::rejected::{Error, Failure};
+use crate::roll::Roll;
 
 mod group;
+mod mirrored;
 use group::{Group, Stages};
 
 /// The most attestations that are written together.
@@ -46,6 +54,8 @@ pub struct Standing {
 pub(super) struct Logs {
     pub(super) keys: Log,
     pub(super) attestations: Log,
+    /// The right edges of the logs of others.
+    pub(super) mirrored: HashMap<LogAt, Edge>,
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Failure>>;
@@ -57,6 +67,10 @@ enum Order {
     Stop { answer: Answer<()> },
     KeepDebugInfo { build_id: BuildId, record: DebugInfoRecord, answer: Answer<bool> },
     Realise { verified: VerifiedRealisation, answer: Answer<usize> },
+    MirrorLedger { ledger: LedgerRecord, answer: Answer<LedgerId> },
+    Mirror { log: LogAt, from: u64, entries: Vec<MirroredEntry>, answer: Answer<Edge> },
+    MirrorClaims { claims: Vec<Claim>, answer: Answer<usize> },
+    Elsewhere { nars: Vec<(NarHash, ElsewhereRecord)>, answer: Answer<usize> },
 }
 
 impl Order {
@@ -65,7 +79,13 @@ impl Order {
             Self::Attest { vouched, .. } => vouched.len(),
             Self::Realise { verified, .. } => verified.signatures().len(),
             Self::Keep { kept, .. } => kept.len(),
-            Self::KeyEvent { .. } | Self::KeepDebugInfo { .. } | Self::Stop { .. } => 1,
+            Self::Mirror { entries, .. } => entries.len(),
+            Self::MirrorClaims { claims, .. } => claims.len(),
+            Self::Elsewhere { nars, .. } => nars.len(),
+            Self::KeyEvent { .. }
+            | Self::KeepDebugInfo { .. }
+            | Self::Stop { .. }
+            | Self::MirrorLedger { .. } => 1,
         }
     }
 }
@@ -79,19 +99,19 @@ pub struct Sequencer {
 }
 
 impl Sequencer {
-    /// Starts the sequencer's thread. `signers` is the table that it keeps up to date.
+    /// Starts the sequencer's thread. `roll` is what it keeps up to date.
     ///
     /// # Errors
     /// When the thread cannot be started, or the ledger not be read.
     pub(super) fn start(
         index: Arc<Index>,
         logs: Logs,
-        signers: Arc<RwLock<Arc<Signers>>>,
+        roll: Arc<RwLock<Arc<Roll>>>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
         let (orders, inbox) = mpsc::channel(QUEUE);
         let clock = Clock { last: last_time(&index, &logs)? };
-        let worker = Worker { index, logs, signers, metrics, clock };
+        let worker = Worker { index, logs, roll, metrics, clock };
         let thread = std::thread::Builder::new()
             .name("sequencer".to_owned())
             .spawn(move || worker.run(inbox))
@@ -184,7 +204,7 @@ impl Drop for Joined {
 struct Worker {
     index: Arc<Index>,
     logs: Logs,
-    signers: Arc<RwLock<Arc<Signers>>>,
+    roll: Arc<RwLock<Arc<Roll>>>,
     metrics: Arc<Metrics>,
     clock: Clock,
 }
@@ -215,16 +235,16 @@ impl Worker {
     }
 
     fn take(&mut self, orders: Vec<Order>) {
-        let signers =
-            Arc::clone(&self.signers.read().unwrap_or_else(std::sync::PoisonError::into_inner));
-        let mut group = Group::new(&self.index, &signers, &self.logs, self.clock.now());
+        let roll =
+            Arc::clone(&self.roll.read().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let mut group = Group::new(&self.index, &roll, &self.logs, self.clock.now());
         let answers: Vec<Reply> =
             orders.into_iter().map(|order| answer_later(&mut group, order)).collect();
         // A crash here leaves nothing of the group, and nobody was answered.
         reached(Step::Staged);
-        let table = group.table();
+        let roll = group.roll();
         let failed = match group.commit() {
-            Ok(stages) => self.publish(stages, table).err(),
+            Ok(stages) => self.publish(stages, roll).err(),
             Err(error) => Some(error),
         };
         let failed = failed.map(|error| error.to_string());
@@ -239,7 +259,7 @@ impl Worker {
 
     /// Signs and shows what was written. Should it fail, the entries stay written and unsigned, and
     /// go out with the next group, or after the next start.
-    fn publish(&mut self, stages: Stages, table: Option<Signers>) -> Result<(), Error> {
+    fn publish(&mut self, stages: Stages, roll: Option<Roll>) -> Result<(), Error> {
         // A crash here leaves the whole group written. The next start signs it; whoever was not
         // answered asks again and is told where it stands.
         reached(Step::Written);
@@ -248,9 +268,11 @@ impl Worker {
         self.metrics.ledger_size.set(size as f64);
         self.logs.keys.written(stages.keys);
         self.logs.attestations.written(stages.attestations);
-        if let Some(table) = table {
-            *self.signers.write().unwrap_or_else(std::sync::PoisonError::into_inner) =
-                Arc::new(table);
+        for (log, stage) in stages.mirrored {
+            self.logs.mirrored.insert(log, stage.into_edge());
+        }
+        if let Some(roll) = roll {
+            *self.roll.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(roll);
         }
         // First the keys: nobody is to see an attestation by a key of which they cannot know.
         self.logs.keys.sign()?;
@@ -272,6 +294,12 @@ fn answer_later(group: &mut Group<'_>, order: Order) -> Reply {
             reply(answer, group.keep_debug_info(build_id, record))
         }
         Order::Realise { verified, answer } => reply(answer, group.realise(&verified)),
+        Order::MirrorLedger { ledger, answer } => reply(answer, group.mirror_ledger(&ledger)),
+        Order::Mirror { log, from, entries, answer } => {
+            reply(answer, group.mirror(log, from, entries))
+        }
+        Order::MirrorClaims { claims, answer } => reply(answer, group.mirror_claims(claims)),
+        Order::Elsewhere { nars, answer } => reply(answer, group.elsewhere(nars)),
     }
 }
 

@@ -15,7 +15,7 @@ use schema::tlog::proof::{self, ConsistencyProof, InclusionProof, ProveError};
 use schema::tlog::tile::{BundleAddress, FULL_WIDTH, TileAddress, TileNodesError};
 use tokio::sync::watch;
 
-use crate::index::{Index, LogId};
+use crate::index::{Index, LogAt};
 use crate::rejected::{Error, Rejected};
 
 /// A state of a log that was signed.
@@ -45,18 +45,18 @@ impl Published {
 /// A log as its readers see it. None of it is ahead of the published checkpoint.
 #[derive(Clone)]
 pub struct Shown {
-    log: LogId,
+    log: LogAt,
     index: Arc<Index>,
     published: watch::Receiver<Arc<Published>>,
 }
 
 impl Shown {
     pub(super) fn new(
-        log: LogId,
+        log: impl Into<LogAt>,
         index: Arc<Index>,
         published: watch::Receiver<Arc<Published>>,
     ) -> Self {
-        Self { log, index, published }
+        Self { log: log.into(), index, published }
     }
 
     /// The newest state.
@@ -181,7 +181,7 @@ impl Shown {
 /// The hashes of a full tile that must be there.
 pub(super) fn full_hashes(
     index: &Index,
-    log: LogId,
+    log: LogAt,
     tile: &TileAddress,
 ) -> Result<Vec<TreeHash>, Error> {
     let bytes = full_tile(index, log, tile)?;
@@ -189,7 +189,7 @@ pub(super) fn full_hashes(
         .map_err(|error| Error::Damaged(format!("tile {} of the log {log}: {error}", tile.path())))
 }
 
-fn full_tile(index: &Index, log: LogId, tile: &TileAddress) -> Result<Vec<u8>, Error> {
+fn full_tile(index: &Index, log: LogAt, tile: &TileAddress) -> Result<Vec<u8>, Error> {
     index
         .tile(log, tile.level(), tile.index())?
         .ok_or_else(|| Error::Damaged(format!("tile {} of the log {log} is gone", tile.path())))
@@ -214,7 +214,7 @@ pub(super) fn unreadable(error: TileNodesError<Error>) -> Error {
     }
 }
 
-fn not_in_log(what: &str, path: &str, log: LogId) -> Rejected {
+fn not_in_log(what: &str, path: &str, log: LogAt) -> Rejected {
     Rejected::not_found("not_in_log", format!("the log {log} has no {what} {path}"))
         .hint("the checkpoint says how many entries there are")
 }

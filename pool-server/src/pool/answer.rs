@@ -6,16 +6,17 @@ use schema::cache_info::CacheInfo;
 use schema::claim::Dialect;
 use schema::compression::Compression;
 use schema::guix::key_file::print_public;
-use schema::hash::{FileHash, KeyId, NarHash};
-use schema::signers::{Signers, Standing};
+use schema::hash::{FileHash, NarHash};
+use schema::signers::Standing;
 use schema::store_path::{BaseName, HashPart};
 
 use super::Pool;
 use crate::assemble::view::View;
 use crate::assemble::{self, Shown};
 use crate::blobs::NarFile;
-use crate::index::PathRecord;
+use crate::index::{AttestationRecord, PathRecord};
 use crate::rejected::{Error, Failure, Rejected};
+use crate::roll::Roll;
 
 /// A NAR's file and what is to be said of it.
 pub struct FoundNar {
@@ -66,12 +67,18 @@ impl Pool {
         dialect: Dialect,
         hash_part: HashPart,
     ) -> Result<(BatchLine, Vec<HashPart>), Error> {
-        let signers = self.signers();
+        let roll = self.roll();
         let record = self.index.path(&hash_part)?;
-        let shown = self.shown_by(view, dialect, &hash_part, record.as_ref(), &signers)?;
+        let shown = self.shown_by(view, dialect, &hash_part, record.as_ref(), &roll)?;
+        let shown = match shown {
+            Err(refused) if refused.code == RefusedCode::NoNar => {
+                Err(self.saying_where(refused, record.as_ref())?)
+            }
+            shown => shown,
+        };
         let answer = shown.and_then(|shown| {
             let references = shown.claim().references().iter().map(BaseName::hash_part).collect();
-            Ok((self.printed(&shown, view, dialect, &signers)?, references))
+            Ok((self.printed(&shown, view, dialect, &roll)?, references))
         });
         Ok(match answer {
             Ok((text, references)) => {
@@ -83,22 +90,40 @@ impl Pool {
         })
     }
 
+    /// Where the NARs of a path are, that are not here.
+    fn saying_where(
+        &self,
+        mut refused: Refused,
+        record: Option<&PathRecord>,
+    ) -> Result<Refused, Error> {
+        let claims = record.into_iter().flat_map(|record| &record.claims);
+        for claim in claims.filter(|claim| claim.file.is_none()) {
+            if let Some(known) = self.index.elsewhere(&claim.claim.nar_hash())? {
+                let soon = if known.wanted { ", and is to come here" } else { "" };
+                let there = if known.file.is_some() { "it is at" } else { "ask" };
+                refused.detail.push_str(&format!("; {there} {}{soon}", known.source));
+                break;
+            }
+        }
+        Ok(refused)
+    }
+
     fn printed(
         &self,
         shown: &Shown<'_>,
         view: &View,
         dialect: Dialect,
-        signers: &Signers,
+        roll: &Roll,
     ) -> Result<String, Refused> {
         if dialect == Dialect::Nix {
-            return Ok(assemble::narinfo(shown, signers));
+            return Ok(assemble::narinfo(shown, roll));
         }
         if let View::Policy(name) = view {
-            let rank = |key_id: &KeyId| self.principal_of(name, key_id, signers);
-            return assemble::guix_narinfo(shown, signers, rank);
+            let rank = |word: &AttestationRecord| self.principal_of(name, word, roll);
+            return assemble::guix_narinfo(shown, roll, rank);
         }
-        let panel = self.panel(view, signers)?;
-        assemble::guix_narinfo(shown, signers, |key_id| panel.rank(key_id, signers))
+        let panel = self.panel(view, roll)?;
+        assemble::guix_narinfo(shown, roll, |word| panel.rank(word, roll))
     }
 
     /// What a view shows of a path, or why it shows nothing.
@@ -108,7 +133,7 @@ impl Pool {
         dialect: Dialect,
         hash_part: &HashPart,
         record: Option<&'r PathRecord>,
-        signers: &Signers,
+        roll: &Roll,
     ) -> Result<Result<Shown<'r>, Refused>, Error> {
         let store_dir = self.store_dir(dialect);
         if let View::Policy(name) = view {
@@ -117,8 +142,8 @@ impl Pool {
             return Ok(allowed.and_then(claimed));
         }
         let shown = self
-            .panel(view, signers)
-            .and_then(|panel| assemble::shown(hash_part, record, (&store_dir, &panel), signers));
+            .panel(view, roll)
+            .and_then(|panel| assemble::shown(hash_part, record, (&store_dir, &panel), roll));
         Ok(shown)
     }
 
@@ -136,9 +161,9 @@ impl Pool {
                     .hint("/gnu/as/<signer>/signing-key.pub is the key of one"));
             }
         };
-        let signers = self.signers();
+        let roll = self.roll();
         let none = || Rejected::not_found("no_key", format!("{name} has no key of Guix's here"));
-        let signer = signers.named(name).ok_or_else(none)?;
+        let signer = roll.named(name).ok_or_else(none)?;
         let key = signer.key.guix().ok_or_else(none)?;
         if signer.standing != Standing::Active {
             // Guix never takes back what it was told to trust.
@@ -158,9 +183,9 @@ impl Pool {
         dialect: Dialect,
         hash_part: &HashPart,
     ) -> Result<Vec<u8>, Failure> {
-        let signers = self.signers();
+        let roll = self.roll();
         let record = self.index.path(hash_part)?;
-        let shown = self.shown_by(view, dialect, hash_part, record.as_ref(), &signers)?;
+        let shown = self.shown_by(view, dialect, hash_part, record.as_ref(), &roll)?;
         let nar_hash = shown.map_err(not_shown)?.claim().nar_hash();
         let listing = self.index.listing(&nar_hash)?.ok_or_else(|| {
             Rejected::not_found(
@@ -215,9 +240,9 @@ impl Pool {
         base: &BaseName,
         compression: Compression,
     ) -> Result<FoundNar, Failure> {
-        let (signers, hash_part) = (self.signers(), base.hash_part());
+        let (roll, hash_part) = (self.roll(), base.hash_part());
         let record = self.index.path(&hash_part)?;
-        let shown = self.shown_by(view, Dialect::Guix, &hash_part, record.as_ref(), &signers)?;
+        let shown = self.shown_by(view, Dialect::Guix, &hash_part, record.as_ref(), &roll)?;
         let shown = shown.map_err(not_shown)?;
         if shown.claim().path().base() != base {
             return Err(Rejected::not_found("no_nar", format!("no NAR of {base} is here")).into());

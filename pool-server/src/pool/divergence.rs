@@ -16,7 +16,7 @@ impl Pool {
     /// # Errors
     /// When the database fails.
     pub fn divergences(&self, from: u64, limit: usize) -> Result<Divergences, Error> {
-        let signers = self.signers();
+        let roll = self.roll();
         let rows = self.index.divergent_entries(from, limit.saturating_add(1))?;
         let (mut next, mut weight, mut divergences) = (from, 0, Vec::new());
         for &(index, hash_part) in rows.iter().take(limit) {
@@ -24,7 +24,7 @@ impl Pool {
                 break;
             }
             let record = self.index.path(&hash_part)?.unwrap_or_default();
-            let diverged = divergence(index, &hash_part, &record, &signers);
+            let diverged = divergence(index, &hash_part, &record, &roll);
             weight += diverged.as_ref().map_or(0, feed_weight);
             divergences.extend(diverged);
             next = index.saturating_add(1);
@@ -38,11 +38,11 @@ impl Pool {
     /// # Errors
     /// When the database fails.
     pub fn challenge(&self, hash_parts: &[HashPart]) -> Result<Vec<ChallengeAnswer>, Error> {
-        let signers = self.signers();
+        let roll = self.roll();
         let (mut weight, mut answers) = (0, Vec::new());
         for &hash_part in hash_parts {
             let record = self.index.path(&hash_part)?.unwrap_or_default();
-            let answer = ChallengeAnswer { hash_part, paths: challenged(&record, &signers) };
+            let answer = ChallengeAnswer { hash_part, paths: challenged(&record, &roll) };
             weight += answer_weight(&answer);
             answers.push(answer);
             if weight >= ENOUGH {

@@ -14,7 +14,6 @@ use schema::api::{
 };
 use schema::hash::{MapKey, TreeHash};
 use schema::key_event::KeyEntry;
-use schema::signers::Signers;
 use schema::store_path::{BaseName, StorePath};
 use schema::verifiable_map::MapProof;
 use tokio::sync::mpsc;
@@ -26,6 +25,7 @@ use crate::assemble::report::{attestation_report, file_report};
 use crate::index::{ClaimRecord, LogId, MapNow, PathRecord};
 use crate::ledger::shown::{Published, Shown};
 use crate::rejected::{Error, Failure, Rejected};
+use crate::roll::Roll;
 
 /// Answers that are written at a time; each has a thread and a moment of the database.
 pub(super) const AT_ONCE: usize = 8;
@@ -92,7 +92,7 @@ impl Pool {
         writer.write(&EvidenceLine::Head(Box::new(head)))?;
         let mut walk = Walk::of(request);
         of_entries.into_iter().for_each(|path| walk.visit(Asked::Path(path)));
-        let (signers, mut indices, mut shown) = (self.signers(), Vec::new(), 0);
+        let (roll, mut indices, mut shown) = (self.roll(), Vec::new(), 0);
         let proof = |path: &StorePath| {
             let proof = map.proof(&MapKey::of_path(&path.key()));
             Ok::<_, Error>(proof?.unwrap_or_else(MapProof::of_empty_map))
@@ -100,7 +100,7 @@ impl Pool {
         while let Some(asked) = walk.next().filter(|_| shown < MAX_EVIDENCE_PATHS) {
             let record = self.index.path(&asked.hash_part())?;
             let mut told =
-                record.map_or_else(BTreeMap::new, |it| of_each_path(&it, covered, &signers));
+                record.map_or_else(BTreeMap::new, |it| of_each_path(&it, covered, &roll));
             if let Asked::Path(path) = &asked {
                 told.retain(|other, _| other == path);
             }
@@ -235,12 +235,12 @@ struct Told {
     references: Vec<BaseName>,
 }
 
-/// What the first `covered` attestations say of each path with a hash part: there can be several.
-fn of_each_path(record: &PathRecord, covered: u64, signers: &Signers) -> BTreeMap<StorePath, Told> {
+/// What the first `covered` attestations of the pool's own ledger say of each path with a hash part: there can be several.
+fn of_each_path(record: &PathRecord, covered: u64, roll: &Roll) -> BTreeMap<StorePath, Told> {
     let mut paths: BTreeMap<StorePath, Told> = BTreeMap::new();
     for record in &record.claims {
-        let words = record.attestations.iter().filter(|word| word.index < covered);
-        let entries: Vec<_> = words.filter_map(|word| attestation_report(word, signers)).collect();
+        let words = record.attestations.iter().filter(|word| word.ledger.is_own() && word.index < covered);
+        let entries: Vec<_> = words.filter_map(|word| attestation_report(word, roll)).collect();
         if entries.is_empty() {
             continue;
         }

@@ -11,15 +11,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use schema::api::{Refused, RefusedCode};
 use schema::decide::{Closure, Decision, Hearing, Outcome, Said, closure, decide};
-use schema::hash::{ClaimId, KeyId};
+use schema::hash::ClaimId;
 use schema::policy::{Name, Policy};
 use schema::signers::Signers;
 use schema::statement::Statement;
 use schema::store_path::{HashPart, StoreDir, StorePath};
 
 use super::Pool;
-use crate::index::{AttestationRecord, ClaimRecord, LogId, PathRecord};
+use crate::index::{AttestationRecord, ClaimRecord, LedgerId, LogId, PathRecord};
 use crate::rejected::Error;
+use crate::roll::Roll;
 
 /// Verdicts, and paths with verified signatures, that a policy remembers.
 const MAX_REMEMBERED: usize = 100_000;
@@ -32,7 +33,7 @@ pub(super) struct Policies(BTreeMap<Name, Held>);
 struct Held {
     policy: Policy,
     verdicts: Mutex<Verdicts>,
-    statements: Mutex<HashMap<StorePath, Verified>>,
+    statements: Mutex<HashMap<(LedgerId, StorePath), Verified>>,
 }
 
 /// What a path's entries say, as many as there were.
@@ -48,11 +49,22 @@ struct Verdicts {
 }
 
 /// What a verdict depends on, beside the policy.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct Moment {
-    attestations: u64,
-    key_events: u64,
+    /// Of each ledger: how many attestations and key events there are.
+    ledgers: Vec<(LedgerId, u64, u64)>,
     time: u64,
+}
+
+/// A ledger that policies hear.
+struct Heard {
+    ledger: LedgerId,
+    origin: Arc<str>,
+    signers: Arc<Signers>,
+    /// Attestations that are published.
+    size: u64,
+    /// It is known to be whole as of then, POSIX seconds.
+    as_of: u64,
 }
 
 impl Policies {
@@ -63,11 +75,11 @@ impl Policies {
     pub(super) fn open(
         files: &[PathBuf],
         store_dirs: &[StoreDir; 2],
-        origin: &str,
+        origins: &[String],
     ) -> Result<Self, Error> {
         let mut policies = BTreeMap::new();
         for file in files {
-            let policy = read(file, store_dirs, origin)?;
+            let policy = read(file, store_dirs, origins)?;
             let (verdicts, statements) = Default::default();
             let name = policy.name().clone();
             let held = Held { policy, verdicts, statements };
@@ -81,15 +93,15 @@ impl Policies {
 }
 
 impl Pool {
-    /// Where a key stands among the principals of a policy, if it speaks for one.
+    /// Where the key of a word stands among the principals of a policy, if it speaks for one.
     pub(super) fn principal_of(
         &self,
         name: &Name,
-        key_id: &KeyId,
-        signers: &Signers,
+        word: &AttestationRecord,
+        roll: &Roll,
     ) -> Option<usize> {
         let policy = &self.policies.0.get(name)?.policy;
-        let principal = policy.principal_of(key_id, signers)?;
+        let principal = policy.principal_of(&word.key_id, roll.of(word.ledger)?)?;
         policy.principals().iter().position(|it| it.name() == principal.name())
     }
 
@@ -106,23 +118,37 @@ impl Pool {
             let detail = format!("this pool holds no policy called {name}");
             return Ok(Err(Refused { code: RefusedCode::UnknownPolicy, detail }));
         };
-        let signers = self.signers();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let attestations = self.shown(LogId::Attestations).published().size();
-        let moment = Moment { attestations, key_events: signers.events(), time: now / STANDING };
-        if let Some(verdict) = held.remembered(moment, hash_part) {
+        let heard = self.heard(now);
+        let ledgers = heard.iter().map(|it| (it.ledger, it.size, it.signers.events())).collect();
+        let moment = Moment { ledgers, time: now / STANDING };
+        if let Some(verdict) = held.remembered(&moment, hash_part) {
             return Ok(verdict);
         }
-        let mut trial = Trial { pool: self, held, signers: &signers, attestations, now };
+        let mut trial = Trial { pool: self, held, heard: &heard, now };
         let (closure, decisions) = trial.run(hash_part)?;
         Ok(held.settle(moment, hash_part, &closure, &decisions))
+    }
+
+    /// The pool's own ledger, and those that it mirrors.
+    fn heard(&self, now: u64) -> Vec<Heard> {
+        let (signers, size) = (self.signers(), self.shown(LogId::Attestations).published().size());
+        let origin = self.ledger.identity().origin().into();
+        let own = Heard { ledger: LedgerId::OWN, origin, signers, size, as_of: now };
+        let roll = self.roll();
+        let others = roll.mirrored().filter_map(|(ledger, origin, signers)| {
+            let (size, as_of) = self.ledger.mirror().heard(ledger)?;
+            let (origin, signers) = (Arc::clone(origin), Arc::clone(signers));
+            Some(Heard { ledger, origin, signers, size, as_of })
+        });
+        std::iter::once(own).chain(others).collect()
     }
 }
 
 impl Held {
-    fn remembered(&self, moment: Moment, hash_part: &HashPart) -> Option<Result<ClaimId, Refused>> {
+    fn remembered(&self, moment: &Moment, hash_part: &HashPart) -> Option<Result<ClaimId, Refused>> {
         let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        (verdicts.moment == moment).then(|| verdicts.by_part.get(hash_part).cloned()).flatten()
+        (verdicts.moment == *moment).then(|| verdicts.by_part.get(hash_part).cloned()).flatten()
     }
 
     /// Remembers what came of everything that was met, and tells of the one that was asked for.
@@ -155,21 +181,22 @@ impl Held {
         verdict
     }
 
-    /// What the first `attestations` of the ledger say of a path. Signatures are verified once, though
+    /// What the published attestations of a ledger say of a path. Signatures are verified once, though
     /// they were when they came: a database may be edited.
     fn statements(
         &self,
         path: &StorePath,
         record: &PathRecord,
-        (signers, attestations): (&Signers, u64),
+        heard: &Heard,
     ) -> Result<Arc<[Statement]>, Error> {
         let claims = record.claims.iter().filter(|claim| claim.claim.path() == path);
         let words: Vec<_> = claims
             .flat_map(|claim| claim.attestations.iter().map(move |word| (claim, word)))
-            .filter(|(_, word)| word.index < attestations)
+            .filter(|(_, word)| word.ledger == heard.ledger && word.index < heard.size)
             .collect();
         let mut known = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(verified) = known.get(path)
+        let key = (heard.ledger, path.clone());
+        if let Some(verified) = known.get(&key)
             && verified.entries == words.len()
         {
             return Ok(Arc::clone(&verified.statements));
@@ -179,8 +206,8 @@ impl Held {
         }
         drop(known);
         let statement = |(claim, word): &(&ClaimRecord, &AttestationRecord)| {
-            let signer = signers.by_id(&word.key_id)?;
-            self.policy.principal_of(&word.key_id, signers)?;
+            let signer = heard.signers.by_id(&word.key_id)?;
+            self.policy.principal_of(&word.key_id, &heard.signers)?;
             let (entry, text) = (word.entry(&claim.claim), Arc::new(claim.claim.clone()));
             Some(Statement::verified(word.index, &entry, text, &signer.key).map_err(|error| {
                 Error::Damaged(format!("entry {} about {path}: {error}", word.index))
@@ -190,7 +217,7 @@ impl Held {
             words.iter().filter_map(statement).collect::<Result<_, _>>()?;
         let mut known = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
         let verified = Verified { entries: words.len(), statements: Arc::clone(&statements) };
-        known.insert(path.clone(), verified);
+        known.insert(key, verified);
         Ok(statements)
     }
 }
@@ -199,8 +226,7 @@ impl Held {
 struct Trial<'t> {
     pool: &'t Pool,
     held: &'t Held,
-    signers: &'t Signers,
-    attestations: u64,
+    heard: &'t [Heard],
     now: u64,
 }
 
@@ -232,18 +258,19 @@ impl Trial<'_> {
 
     fn decide(&self, path: &StorePath) -> Result<Decision, Error> {
         let record = self.pool.index.path(&path.base().hash_part())?.unwrap_or_default();
-        let known = (self.signers, self.attestations);
-        let statements = self.held.statements(path, &record, known)?;
+        let said = |heard: &Heard| self.held.statements(path, &record, heard);
+        let said: Vec<_> = self.heard.iter().map(said).collect::<Result<_, _>>()?;
         let addressed = record.claims.iter().find_map(|claim| {
             let address = claim.content_address.as_ref()?;
             (claim.claim.path() == path).then_some((&claim.claim, address))
         });
-        let hearing = Hearing {
-            ledger: self.pool.ledger.identity().origin(),
-            signers: self.signers,
-            said: Ok(Said { as_of: self.now, statements: &statements }),
-        };
-        Ok(decide(&self.held.policy, path, &[hearing], addressed, self.now))
+        let hearings = self.heard.iter().zip(&said).map(|(heard, statements)| Hearing {
+            ledger: &heard.origin,
+            signers: &heard.signers,
+            said: Ok(Said { as_of: heard.as_of, statements }),
+        });
+        let hearings: Vec<Hearing<'_>> = hearings.collect();
+        Ok(decide(&self.held.policy, path, &hearings, addressed, self.now))
     }
 }
 
@@ -290,7 +317,7 @@ fn one_of(
     }
 }
 
-fn read(file: &Path, store_dirs: &[StoreDir; 2], origin: &str) -> Result<Policy, Error> {
+fn read(file: &Path, store_dirs: &[StoreDir; 2], origins: &[String]) -> Result<Policy, Error> {
     let text = std::fs::read_to_string(file).map_err(Error::file("read", file))?;
     let policy = Policy::parse(&text).map_err(|error| {
         let (line, column) = (error.line, error.column);
@@ -301,9 +328,10 @@ fn read(file: &Path, store_dirs: &[StoreDir; 2], origin: &str) -> Result<Policy,
         let what = format!("it is about {about}, and this pool about {served}");
         return Err(refused(file, what, "leave it out"));
     }
-    if let Some(other) = policy.ledger().origins().find(|listed| *listed != origin) {
+    let is_held = |listed: &str| origins.iter().any(|origin| origin == listed);
+    if let Some(other) = policy.ledger().origins().find(|listed| !is_held(listed)) {
         let what = format!("it lists the ledger of {other}, which this pool cannot hear");
-        let hint = "a policy over several ledgers is for `pool proxy`";
+        let hint = "mirror that ledger first, or leave such a policy to `pool proxy`";
         return Err(refused(file, what, hint));
     }
     Ok(policy)

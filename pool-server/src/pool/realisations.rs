@@ -23,11 +23,11 @@ impl Pool {
         view: &View,
         id: &DrvOutput,
     ) -> Result<Result<String, Refused>, Error> {
-        let signers = self.signers();
+        let roll = self.roll();
         let record = self.index.realisation(id)?;
         let shown = self
-            .panel(view, &signers)
-            .and_then(|panel| assemble::realisation(id, record.as_ref(), &panel, &signers));
+            .panel(view, &roll)
+            .and_then(|panel| assemble::realisation(id, record.as_ref(), &panel, roll.own()));
         Ok(shown.map(|realisation| realisation.print()))
     }
 

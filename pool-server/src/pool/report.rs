@@ -29,6 +29,7 @@ impl Pool {
                 attestations: identity.log_key(LogId::Attestations)?.to_string(),
                 index: identity.log_key(LogId::Index)?.to_string(),
                 witness: identity.witness().verifier().to_string(),
+                mirror: identity.mirror().verifier().to_string(),
             },
             public_key: identity.public_key(),
             store_dir: self.config.store_dir.clone(),
@@ -67,7 +68,7 @@ impl Pool {
         let is_guix = first == Some(&StoreDir::guix());
         let dialect = if is_guix { Dialect::Guix } else { Dialect::Nix };
         let refused = self.narinfo(&View::Default, dialect, &hash_part)?.err();
-        let report = path_report(hash_part, &record, &self.signers(), refused, |claim| {
+        let report = path_report(hash_part, &record, &self.roll(), refused, |claim| {
             let Some(blob) = self.index.blob(&claim.nar_hash())? else {
                 return Ok::<_, Error>(None);
             };

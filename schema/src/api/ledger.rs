@@ -22,6 +22,9 @@ pub struct LogKeys {
     pub index: String,
     /// By which the pool cosigns the logs of others, at `/witness/add-checkpoint`.
     pub witness: String,
+    /// By which it cosigns those that it mirrors, under `/mirror`. Older pools have none.
+    #[serde(default)]
+    pub mirror: String,
 }
 
 /// `POST /api/v1/claims`: what was signed, by its hash.

@@ -59,11 +59,15 @@ impl LogKeys {
         &self.attestations
     }
 
-    pub(super) fn index(&self) -> &VerifierKey {
+    /// The key of the index log.
+    #[must_use]
+    pub fn index(&self) -> &VerifierKey {
         &self.index
     }
 
-    pub(super) fn keys(&self) -> &VerifierKey {
+    /// The key of the keys log.
+    #[must_use]
+    pub fn keys(&self) -> &VerifierKey {
         &self.keys
     }
 

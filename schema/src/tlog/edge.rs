@@ -78,6 +78,27 @@ impl Edge {
         Ok(edge)
     }
 
+    /// The edge with these hashes of the tiles that are not full, the lowest level first, as
+    /// [`levels`](Self::levels) gives them. None, when a log of that size has not so many.
+    #[must_use]
+    pub fn from_levels(size: u64, levels: Vec<Vec<TreeHash>>) -> Option<Self> {
+        let mut left = size;
+        for hashes in &levels {
+            let width = u64::from(FULL_WIDTH);
+            if u64::try_from(hashes.len()) != Ok(left % width) {
+                return None;
+            }
+            left /= width;
+        }
+        (left == 0 && size <= MAX_TREE_SIZE).then_some(Self { size, levels })
+    }
+
+    /// The hashes of the tiles that are not full, the lowest level first.
+    #[must_use]
+    pub fn levels(&self) -> &[Vec<TreeHash>] {
+        &self.levels
+    }
+
     /// How many entries the log has.
     #[must_use]
     pub fn size(&self) -> u64 {

@@ -43,7 +43,7 @@ pub trait Nodes {
     fn node(&self, level: u8, index: u64) -> Result<TreeHash, Self::Error>;
 }
 
-impl<N: Nodes> Nodes for &N {
+impl<N: Nodes + ?Sized> Nodes for &N {
     type Error = N::Error;
 
     fn node(&self, level: u8, index: u64) -> Result<TreeHash, N::Error> {
@@ -74,6 +74,11 @@ pub(super) fn range_root<N: Nodes>(start: u64, end: u64, nodes: &N) -> Result<Tr
         end = left;
     }
     Ok(root.unwrap_or_else(|| unreachable!("a range has a leaf")))
+}
+
+/// How many of `count` leaves, at least 2, are on the left: the largest power of two below it.
+pub(super) fn left_leaves(count: u64) -> u64 {
+    1 << (count - 1).ilog2()
 }
 
 /// The root over complete subtrees of one size, side by side, and whatever stands to their right.

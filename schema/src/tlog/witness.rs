@@ -10,7 +10,7 @@ use super::checkpoint::{CheckpointError, SignedCheckpoint, UnverifiedCheckpoint}
 use super::note::{MAX_NOTE_LEN, NoteError, NoteSignature, parse_lines};
 use super::proof::{ConsistencyProof, MAX_PROOF_LEN, ProofError};
 use super::spelling::{above_checkpoint, decimal, print_proof, proof_lines};
-use crate::hash::HashError;
+use crate::hash::{HashError, TreeHash};
 
 /// The longest request that is read, in bytes: a size, 63 hashes and a note.
 pub const MAX_ADD_CHECKPOINT_LEN: usize = MAX_NOTE_LEN + 4096;
@@ -79,16 +79,8 @@ impl AddCheckpoint {
     /// # Errors
     /// Anything that [`Display`](fmt::Display) would not write.
     pub fn parse(body: &[u8]) -> Result<Self, WitnessError> {
-        if body.len() > MAX_ADD_CHECKPOINT_LEN {
-            return Err(WitnessError::TooLong);
-        }
-        let text = std::str::from_utf8(body).map_err(|_| WitnessError::Form)?;
-        let (mut lines, checkpoint) = above_checkpoint(text).ok_or(WitnessError::Form)?;
-        let old = lines.next().and_then(|line| line.strip_prefix("old ")).and_then(decimal);
-        let old = old.ok_or(WitnessError::Size)?;
-        let proof = ConsistencyProof::from_hashes(proof_lines(lines, MAX_PROOF_LEN)?)?;
-        let checkpoint = UnverifiedCheckpoint::parse(checkpoint.as_bytes())?;
-        Self { old, proof, checkpoint }.growing()
+        let (old, hashes, checkpoint) = parse_request(body)?;
+        Self { old, proof: ConsistencyProof::from_hashes(hashes)?, checkpoint }.growing()
     }
 
     /// How large the log was when the witness saw it last, as far as the asker knows.
@@ -122,6 +114,21 @@ impl fmt::Display for AddCheckpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "old {}\n{}\n{}", self.old, print_proof(self.proof.hashes()), self.checkpoint)
     }
+}
+
+/// Reads a size, the hashes of a proof, and a checkpoint.
+pub(super) fn parse_request(
+    body: &[u8],
+) -> Result<(u64, Vec<TreeHash>, UnverifiedCheckpoint), WitnessError> {
+    if body.len() > MAX_ADD_CHECKPOINT_LEN {
+        return Err(WitnessError::TooLong);
+    }
+    let text = std::str::from_utf8(body).map_err(|_| WitnessError::Form)?;
+    let (mut lines, checkpoint) = above_checkpoint(text).ok_or(WitnessError::Form)?;
+    let old = lines.next().and_then(|line| line.strip_prefix("old ")).and_then(decimal);
+    let old = old.ok_or(WitnessError::Size)?;
+    let hashes = proof_lines(lines, MAX_PROOF_LEN)?;
+    Ok((old, hashes, UnverifiedCheckpoint::parse(checkpoint.as_bytes())?))
 }
 
 /// Reads a witness's answer: one signature line or more, for [`SignedCheckpoint::cosign`].

@@ -75,7 +75,7 @@ mod tests {
     use schema::store_path::StorePath;
 
     use super::*;
-    use crate::index::{AttestationRecord, ClaimRecord, PathRecord};
+    use crate::index::{AttestationRecord, ClaimRecord, LedgerId, PathRecord};
 
     const HASH_PART: &str = "7h7qgvs4kgzsn8a6rb273saxyqh4jxlz";
 
@@ -83,6 +83,7 @@ mod tests {
         let path: StorePath = format!("/nix/store/{HASH_PART}-{name}").parse().unwrap();
         let claim = Claim::new(path, NarHash::of(nar), nar.len() as u64, Vec::new()).unwrap();
         let attestations = indices.iter().map(|&index| AttestationRecord {
+            ledger: LedgerId::OWN,
             key_id: KeyId::of(&index.to_be_bytes()),
             index,
             logged_at: 0,

@@ -1,5 +1,6 @@
 //! One group of changes: each sees the ones before it, and all are written together.
 
+mod mirrored;
 mod side_documents;
 
 use std::collections::HashMap;
@@ -8,17 +9,20 @@ use std::collections::hash_map::Entry as Slot;
 use schema::api::KeyEventLogged;
 use schema::hash::{ClaimId, NarHash};
 use schema::key_event::{KeyEntry, SignedKeyEvent};
-use schema::signers::{Applied, Signers};
+use schema::signers::Applied;
 use schema::store_path::HashPart;
+use schema::tlog::edge::Edge;
 
 use super::{Logs, Standing};
 use crate::index::{
-    AttestationRecord, Batch, BlobRecord, ClaimRecord, FileRecord, Index, LoggedKey, PathRecord,
-    by_meaning,
+    AttestationRecord, Batch, BlobRecord, ClaimRecord, FileRecord, Index, LedgerId, LogAt,
+    LoggedKey, PathRecord, by_meaning,
 };
 use crate::ledger::log::Stage;
 use crate::ledger::{Kept, Vouched};
 use crate::rejected::{Error, Failure, Rejected};
+use crate::roll::Roll;
+use mirrored::Mirrored;
 use side_documents::SideDocuments;
 
 /// The most different things one signer may claim of one path: a builder that is not
@@ -34,8 +38,10 @@ const MAX_WAITING_PATHS: usize = 100_000;
 pub(super) struct Group<'i> {
     index: &'i Index,
     batch: Batch<'i>,
-    signers: &'i Signers,
-    changed: Option<Signers>,
+    roll: &'i Roll,
+    /// Of the logs of others, before this group.
+    edges: &'i HashMap<LogAt, Edge>,
+    changed: Option<Roll>,
     stages: Stages,
     now: u64,
     paths: HashMap<HashPart, PathRecord>,
@@ -43,21 +49,25 @@ pub(super) struct Group<'i> {
     logged: HashMap<LoggedKey, u64>,
     claimed: HashMap<NarHash, Vec<HashPart>>,
     side: SideDocuments,
+    mirrored: Mirrored,
 }
 
 /// What a group appends to each log.
 pub(super) struct Stages {
     pub(super) keys: Stage,
     pub(super) attestations: Stage,
+    pub(super) mirrored: HashMap<LogAt, Stage>,
 }
 
 impl<'i> Group<'i> {
-    pub(super) fn new(index: &'i Index, signers: &'i Signers, logs: &Logs, now: u64) -> Self {
-        let stages = Stages { keys: logs.keys.stage(), attestations: logs.attestations.stage() };
+    pub(super) fn new(index: &'i Index, roll: &'i Roll, logs: &'i Logs, now: u64) -> Self {
+        let (keys, attestations) = (logs.keys.stage(), logs.attestations.stage());
+        let stages = Stages { keys, attestations, mirrored: HashMap::new() };
         Self {
             index,
             batch: index.batch(),
-            signers,
+            roll,
+            edges: &logs.mirrored,
             changed: None,
             stages,
             now,
@@ -66,11 +76,12 @@ impl<'i> Group<'i> {
             logged: HashMap::new(),
             claimed: HashMap::new(),
             side: SideDocuments::default(),
+            mirrored: Mirrored::default(),
         }
     }
 
-    /// The table of signers after this group, if it changes.
-    pub(super) fn table(&mut self) -> Option<Signers> {
+    /// Who may attest after this group, if it changes that.
+    pub(super) fn roll(&mut self) -> Option<Roll> {
         self.changed.take()
     }
 
@@ -100,8 +111,11 @@ impl<'i> Group<'i> {
     fn check_key(&self, vouched: &Vouched) -> Result<(), Rejected> {
         let attestation = &vouched.attestation;
         let name = attestation.claim().path().base().name();
-        let signers = self.changed.as_ref().unwrap_or(self.signers);
-        Ok(signers.may_attest(&attestation.key_id(), name, self.now)?)
+        Ok(self.now_on_roll().own().may_attest(&attestation.key_id(), name, self.now)?)
+    }
+
+    fn now_on_roll(&self) -> &Roll {
+        self.changed.as_ref().unwrap_or(self.roll)
     }
 
     fn standing(&self, key: &LoggedKey) -> Result<Option<u64>, Error> {
@@ -119,7 +133,8 @@ impl<'i> Group<'i> {
         let path = self.path(claim.path().base().hash_part())?;
         let agreeing = path.claims.iter().filter(|record| record.claim.agrees_with(claim));
         let words = agreeing.flat_map(|record| &record.attestations);
-        let entries = words.filter(|word| word.key_id == signer).map(|word| word.index);
+        let own = words.filter(|word| word.ledger.is_own());
+        let entries = own.filter(|word| word.key_id == signer).map(|word| word.index);
         let entries: Vec<u64> = entries.collect();
         Ok(entries.iter().max().filter(|_| entries.len() >= MAX_WORDINGS).copied())
     }
@@ -142,6 +157,7 @@ impl<'i> Group<'i> {
             let address = record.content_address.take();
             record.content_address = address.or_else(|| vouched.content_address.clone());
             record.attestations.push(AttestationRecord {
+                ledger: LedgerId::OWN,
                 key_id: attestation.key_id(),
                 index,
                 logged_at,
@@ -182,6 +198,7 @@ impl<'i> Group<'i> {
         }
         let file = kept.record.file;
         self.batch.put_blob(&nar_hash, &kept.record)?;
+        self.batch.delete_elsewhere(&nar_hash)?;
         if let Some(listing) = &kept.listing {
             self.batch.put_listing(&nar_hash, listing)?;
         }
@@ -209,14 +226,14 @@ impl<'i> Group<'i> {
     pub(super) fn key_event(&mut self, signed: SignedKeyEvent) -> Result<KeyEventLogged, Failure> {
         let attestations = self.stages.attestations.size();
         let entry = KeyEntry { logged_at: self.now, attestations, signed };
-        let mut table = self.changed.as_ref().unwrap_or(self.signers).clone();
+        let mut table = (**self.now_on_roll().own()).clone();
         match table.apply(&entry).map_err(Rejected::from)? {
             Applied::Already { index, logged_at } => {
                 Ok(KeyEventLogged { index, logged_at, new: false })
             }
             Applied::New { .. } => {
                 let index = self.stages.keys.append(&mut self.batch, &entry.to_json())?;
-                self.changed = Some(table);
+                self.changed = Some(self.now_on_roll().clone().with_own(table));
                 Ok(KeyEventLogged { index, logged_at: self.now, new: true })
             }
         }
@@ -229,7 +246,7 @@ impl<'i> Group<'i> {
         }
         self.side.put(&mut self.batch)?;
         self.batch.commit()?;
-        Ok(self.stages)
+        Ok(Stages { mirrored: self.mirrored.stages, ..self.stages })
     }
 
     fn blob(&self, nar_hash: &NarHash) -> Result<Option<BlobRecord>, Error> {

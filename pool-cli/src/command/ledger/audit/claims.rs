@@ -8,7 +8,6 @@ use anyhow::{Context, Result};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use schema::api::{ClaimAnswer, MAX_CLAIMS};
 use schema::attestation::Entry;
-use schema::claim::Claim;
 use schema::hash::ClaimId;
 use schema::key::PublicKey;
 use schema::signature::Signature;
@@ -17,7 +16,7 @@ use super::ATTESTATIONS;
 use super::copy::Copy;
 use super::keys::Keys;
 use super::report::Findings;
-use crate::ledger_reader::{Code, Finding};
+use crate::ledger_reader::{Code, Finding, claim_of};
 use crate::output::Count;
 use crate::remote::Remote;
 
@@ -126,8 +125,11 @@ impl Judge<'_> {
         let mut signed = Vec::with_capacity(part.len());
         for (index, entry) in part {
             let answer = claims.get(&entry.claim);
-            let claim = match self.read(entry, answer) {
-                Ok(claim) => claim,
+            let claim = match claim_of(entry, answer) {
+                Ok(claim) => {
+                    self.tally.not_checkable += u64::from(claim.is_none());
+                    claim
+                }
                 Err((code, why)) => {
                     self.found(*index, code, why);
                     None
@@ -148,42 +150,6 @@ impl Judge<'_> {
             }
         }
         signed
-    }
-
-    /// The claim that an entry is about, if the pool still has it.
-    fn read<'t>(
-        &mut self,
-        entry: &Entry,
-        answer: Option<&'t ClaimAnswer>,
-    ) -> Result<Option<(Claim, &'t str)>, (Code, String)> {
-        let Some(text) = answer.and_then(|answer| answer.text.as_deref()) else {
-            if answer.is_some_and(|answer| answer.collected) {
-                self.tally.not_checkable += 1;
-                return Ok(None);
-            }
-            let why = format!("the pool does not have the claim {}", entry.claim);
-            return Err((Code::ClaimMissing, why));
-        };
-        let differs = |why: String| (Code::ClaimDiffers, why);
-        if ClaimId::of(text.as_bytes()) != entry.claim {
-            return Err(differs(format!(
-                "the pool has another text for the claim {}",
-                entry.claim
-            )));
-        }
-        let claim = Claim::parse(text.as_bytes())
-            .map_err(|why| differs(format!("the claim does not read: {why}")))?;
-        if claim.dialect() != entry.dialect {
-            return Err(differs("the entry is of another kind".to_owned()));
-        }
-        if claim.path().key() != entry.path_key {
-            return Err(differs(format!("it is under another path than {}", claim.path())));
-        }
-        if claim.nar_hash() != entry.subject {
-            let (claimed, subject) = (claim.nar_hash(), entry.subject);
-            return Err(differs(format!("it is under the NAR {subject}, and claims {claimed}")));
-        }
-        Ok(Some((claim, text)))
     }
 
     fn found(&mut self, index: u64, code: Code, why: String) {

@@ -1,0 +1,229 @@
+//! `pool mirror`: carries what other pools hold to one's own.
+//!
+//! It is a client of both ends. From the sources it reads logs, claims and NARs, believes none of them,
+//! and goes on from where its own pool is: it keeps nothing itself. Its own pool checks all of it once
+//! more.
+
+mod announce;
+mod entries;
+mod filter;
+mod follow;
+mod ledger;
+mod log;
+mod nars;
+mod report;
+mod status;
+mod tiles;
+mod wanted;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use schema::api::{LedgerReport, Ledgers, MirrorRequest};
+use schema::evidence::LogKeys;
+use schema::tlog::note::VerifierKey;
+
+use self::filter::Filter;
+use self::follow::News;
+use self::report::Report;
+use crate::cli::{self, Global, MirrorAction};
+use crate::command::push::default_jobs;
+use crate::credentials::{Access, trimmed};
+use crate::exit::{self, Exit, Failure};
+use crate::output::Output;
+use crate::remote::{Patience, Remote};
+use crate::source::Upstream;
+
+/// Carries, once or for ever. No, when something is not as it should be.
+pub(super) async fn run(
+    mirror: cli::Mirror,
+    global: &Global,
+    output: &'static Output,
+) -> Result<Exit> {
+    match mirror.action {
+        Some(MirrorAction::Status) => status::run(global, output).await,
+        None => {
+            let mut carrier = Carrier::new(&mirror.carry, global, output)?;
+            if mirror.carry.follow { carrier.follow().await } else { carrier.once().await }
+        }
+    }
+}
+
+/// Carries from some pools to one.
+struct Carrier {
+    target: Remote<'static>,
+    sources: Vec<Source>,
+    /// Those that may be mirrored; all of them, when none are named.
+    pinned: Vec<VerifierKey>,
+    filter: Filter,
+    rescan: bool,
+    jobs: usize,
+    report: Report,
+    /// What was announced last to the pool of a ledger, by its origin.
+    announced: HashMap<String, announce::Announced>,
+    output: &'static Output,
+}
+
+/// A pool that is mirrored.
+struct Source {
+    access: Access,
+    remote: Remote<'static>,
+    /// The same, for the files of NARs.
+    upstream: Option<Arc<Upstream>>,
+}
+
+impl Carrier {
+    fn new(
+        carry: &cli::Carry,
+        global: &Global,
+        output: &'static Output,
+    ) -> Result<Self> {
+        let to = carry.to.as_deref().or(global.server.as_deref());
+        let target = Access::find_at(to, global)?;
+        let source = |url: &String| {
+            let access = Access::find_kept(&trimmed(url), global)?;
+            let remote = Remote::new(&access, Patience::Some, output)?;
+            anyhow::Ok(Source { access, remote, upstream: None })
+        };
+        let sources = carry.from.iter().map(source).collect::<Result<Vec<_>>>()?;
+        if let Some(same) = sources.iter().find(|source| source.access.server == target.server) {
+            let message = format!("{} cannot mirror itself", same.access.server);
+            return Err(Failure::could_not_tell(message).into());
+        }
+        Ok(Self {
+            target: Remote::new(&target, Patience::Some, output)?,
+            filter: Filter::new(&carry.filter, &sources, output)?,
+            sources,
+            pinned: carry.ledger.clone(),
+            rescan: carry.rescan,
+            jobs: carry.jobs.map_or_else(default_jobs, usize::from),
+            report: Report::default(),
+            announced: HashMap::new(),
+            output,
+        })
+    }
+
+    /// One round, told at its end.
+    async fn once(&mut self) -> Result<Exit> {
+        let ended = self.round().await;
+        self.report.print(&self.target, self.output);
+        ended?;
+        Ok(self.report.exit())
+    }
+
+    /// A round whenever there is news, until somebody stops it.
+    async fn follow(&mut self) -> Result<Exit> {
+        let (mut news, listening) = News::of(&self.sources, self.output);
+        tokio::select! {
+            exit = self.rounds(&mut news) => exit,
+            // They listen for as long as anybody wants to know.
+            () = listening => Ok(Exit::CouldNotTell),
+        }
+    }
+
+    async fn rounds(&mut self, news: &mut News) -> Result<Exit> {
+        loop {
+            match self.round().await {
+                Ok(()) => {}
+                // Whoever is away comes back.
+                Err(error) if exit::of(&error) == Exit::CouldNotTell => {
+                    self.output.warn(&format!("{error:#}; trying again"));
+                }
+                Err(error) => return Err(error),
+            }
+            if self.report.says_something() {
+                self.report.print(&self.target, self.output);
+            }
+            let waits = self.report.waits();
+            self.report = self.report.next();
+            news.wait(waits).await;
+        }
+    }
+
+    /// Brings everything up to date, from one source after the other. One that fails does not keep the
+    /// others from it.
+    async fn round(&mut self) -> Result<()> {
+        let mut failed = Ok(());
+        for number in 0..self.sources.len() {
+            if let Err(error) = self.carry_from(number).await {
+                if self.sources.len() > 1 {
+                    let server = &self.sources[number].access.server;
+                    self.output.warn(&format!("{server}: {error:#}"));
+                }
+                failed = Err(error);
+            }
+        }
+        self.rescan = false;
+        failed
+    }
+
+    async fn carry_from(&mut self, number: usize) -> Result<()> {
+        let own = self.target.ledgers().await.context("asking the mirror")?;
+        let theirs = self.sources[number].remote.ledgers().await?;
+        for ledger in &theirs.ledgers {
+            let is_own = own.ledgers.iter().any(|it| it.own && it.origin == ledger.origin);
+            // What comes back from a mirror of ours is ours.
+            if is_own || !self.is_chosen(ledger)? {
+                continue;
+            }
+            let (known, keys) = self.registered(&own, ledger).await?;
+            self.carry_ledger(number, ledger, &known, &keys).await?;
+            if ledger.own {
+                self.announce(number, &keys).await;
+            }
+        }
+        if self.filter.has_roots() {
+            self.want_roots(number).await?;
+        }
+        let wants = own.wanted || self.rescan || self.report.wants();
+        if wants { self.carry_nars(number).await } else { Ok(()) }
+    }
+
+    /// Whether a ledger is one of those that are to be mirrored, if any were named.
+    fn is_chosen(&self, ledger: &LedgerReport) -> Result<bool> {
+        if self.pinned.is_empty() {
+            return Ok(true);
+        }
+        let keys = keys_of(ledger)?;
+        Ok(self.pinned.iter().any(|pinned| pinned == keys.attestations()))
+    }
+
+    /// What the mirror has of a ledger, with which it begins if need be.
+    async fn registered(
+        &self,
+        own: &Ledgers,
+        ledger: &LedgerReport,
+    ) -> Result<(LedgerReport, LogKeys)> {
+        let keys = keys_of(ledger)?;
+        let find = |own: &Ledgers| {
+            let found = own.ledgers.iter().find(|it| it.origin == ledger.origin);
+            found.filter(|it| it.public_key == ledger.public_key).cloned()
+        };
+        if let Some(known) = find(own) {
+            return Ok((known, keys));
+        }
+        let (origin, public_key) = (ledger.origin.clone(), ledger.public_key.clone());
+        let request = MirrorRequest { origin, public_key };
+        self.target.mirror_ledger(&request).await?;
+        let key = keys.attestations();
+        if self.pinned.is_empty() {
+            self.output.warn(&format!(
+                "begins to mirror the ledger {}: only its pool says that this is its key; from now on \
+                 it must stay\n  {key}",
+                ledger.origin
+            ));
+        }
+        let known = find(&self.target.ledgers().await?);
+        Ok((known.context("the mirror does not list what it mirrors")?, keys))
+    }
+}
+
+fn keys_of(ledger: &LedgerReport) -> Result<LogKeys> {
+    LogKeys::new(&ledger.origin, ledger.public_key.clone()).map_err(|why| {
+        Failure::could_not_tell(format!("the ledger {}: {why}", ledger.origin)).into()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! Word of news: a pool says when its ledger has grown, so that nobody has to ask all the time.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream::select_all;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::Source;
+use super::ledger::INDEX;
+use crate::credentials::Access;
+use crate::output::Output;
+use crate::remote::{Patience, Remote};
+
+/// Without any word, a pool is asked so often.
+const ASK_ANYWAY: Duration = Duration::from_secs(30);
+/// While NARs are wanted that no source has yet.
+const ASK_FOR_NARS: Duration = Duration::from_secs(3);
+/// A connection on which nothing comes for so long, not even a sign of life, is dead.
+const SILENCE: Duration = Duration::from_secs(45);
+/// Between attempts to listen; doubled up to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Logs of one source that are listened to.
+const MAX_LOGS: usize = 32;
+
+/// Who listens.
+pub(super) struct News {
+    word: Receiver<()>,
+}
+
+impl News {
+    /// What comes of listening to each source, which the second part does.
+    pub(super) fn of(
+        sources: &[Source],
+        output: &'static Output,
+    ) -> (Self, impl Future<Output = ()> + use<>) {
+        let (tell, word) = mpsc::channel(1);
+        let listening = sources.iter().map(|it| listen(it.access.clone(), tell.clone(), output));
+        let listening: Vec<_> = listening.collect();
+        (Self { word }, async { drop(join_all(listening).await) })
+    }
+
+    /// Waits until there is word, or it is time to ask anyway. Several words are one.
+    pub(super) async fn wait(&mut self, for_nars: bool) {
+        let at_last = Instant::now() + if for_nars { ASK_FOR_NARS } else { ASK_ANYWAY };
+        tokio::select! {
+            _ = self.word.recv() => {}
+            () = sleep_until(at_last) => {}
+        }
+    }
+}
+
+/// Listens to a pool for as long as anybody wants to know.
+async fn listen(access: Access, tell: Sender<()>, output: &'static Output) {
+    let mut pause = FIRST_PAUSE;
+    while !tell.is_closed() {
+        let began = Instant::now();
+        // What happened in the meantime is news, too; and whoever asks then says what is wrong.
+        let _ = hear(&access, &tell, output).await;
+        let _ = tell.try_send(());
+        pause = if began.elapsed() > LAST_PAUSE { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
+        sleep(pause).await;
+    }
+}
+
+/// Passes on every word about one of the pool's logs, until the connection ends.
+async fn hear(access: &Access, tell: &Sender<()>, output: &'static Output) -> Result<()> {
+    let remote = Remote::new(access, Patience::None, output)?;
+    let ledgers = remote.ledgers().await?.ledgers;
+    // The index log follows the attestations, and is carried with them.
+    let logs = ledgers.iter().flat_map(|ledger| &ledger.logs);
+    let logs = logs.filter(|log| log.log != INDEX && log.size.is_some());
+    let mut streams = Vec::new();
+    for log in logs.take(MAX_LOGS) {
+        let events = remote.events(&log.address).await.map_err(|trouble| trouble.into_error())?;
+        streams.push(events.bytes_stream());
+    }
+    let mut words = select_all(streams);
+    loop {
+        let piece = timeout(SILENCE, words.next()).await.context("silence")?;
+        let Some(piece) = piece else { bail!("the end") };
+        // A line that begins with a colon is a sign of life, and no more.
+        if !piece?.starts_with(b":") {
+            let _ = tell.try_send(());
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! What is asked of a mirror, and what is brought to one.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt};
+use schema::api::{
+    ClaimTexts, ElsewhereRequest, LedgerReport, Ledgers, LogEdge, LogReport, MAX_CLAIM_TEXTS, MAX_NARS,
+    MirrorRequest, NarElsewhere, NarFound, WantedNars,
+};
+use schema::claim::Claim;
+use schema::hash::{NarHash, OriginHash};
+use schema::tlog::mirror::{AddEntries, Package, PackageRange, packages};
+
+use super::Pool;
+use crate::index::{ElsewhereRecord, FileRecord, LogId};
+use crate::ledger::mirror::{MAX_SOURCE_LEN, Mirror, Unmirrored, Upload, Uploaded};
+use crate::ledger::shown::Shown;
+use crate::rejected::{Error, Failure, Rejected};
+
+/// NARs on a page of those that are wanted.
+const PAGE: usize = 10_000;
+
+impl Pool {
+    /// The mirror that the pool is.
+    #[must_use]
+    pub fn mirror(&self) -> &Arc<Mirror> {
+        self.ledger.mirror()
+    }
+
+    /// Every ledger that the pool holds.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn ledgers(&self) -> Result<Ledgers, Error> {
+        let mut ledgers = vec![self.own_ledger()?];
+        ledgers.extend(self.mirror().reports());
+        Ok(Ledgers { ledgers, wanted: !self.index.wanted(None, 1)?.is_empty() })
+    }
+
+    /// The right edge of what is here of a mirrored log.
+    ///
+    /// # Errors
+    /// A log that is not mirrored.
+    pub fn mirror_edge(&self, origin: &OriginHash) -> Result<LogEdge, Rejected> {
+        let edge = self.mirror().edge(origin).ok_or_else(|| not_mirrored(origin))?;
+        Ok(LogEdge { size: edge.size(), levels: edge.levels().to_vec() })
+    }
+
+    /// A mirrored log as its readers see it.
+    ///
+    /// # Errors
+    /// A log that is not mirrored, or of which nothing is whole yet.
+    pub fn mirror_shown(&self, origin: &OriginHash) -> Result<Shown, Rejected> {
+        self.mirror().shown(origin).ok_or_else(|| not_mirrored(origin))
+    }
+
+    /// Begins to mirror a ledger, unless it is mirrored. Answers with whether that is new.
+    ///
+    /// # Errors
+    /// An origin that is this pool's own, or that another key has here.
+    pub async fn mirror_ledger(&self, request: MirrorRequest) -> Result<bool, Failure> {
+        let origin = request.origin.parse().map_err(|why| {
+            Rejected::unprocessable("ledger_malformed", format!("{}: {why}", request.origin))
+        })?;
+        self.mirror().register(&origin, request.public_key, self.ledger.sequencer()).await
+    }
+
+    /// Takes a checkpoint of another's log, or, with `fork`, the proof that it has forked.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn mirror_checkpoint(
+        self: &Arc<Self>,
+        body: Bytes,
+        source: String,
+        fork: bool,
+    ) -> Result<(), Unmirrored> {
+        check_source(&source).map_err(Unmirrored::Rejected)?;
+        let mirror = Arc::clone(self.mirror());
+        let taken = tokio::task::spawn_blocking(move || {
+            if fork { mirror.add_fork(&body, &source) } else { mirror.add_checkpoint(&body, &source) }
+        });
+        taken.await.map_err(|error| Error::Index(format!("mirroring stopped: {error}")))?
+    }
+
+    /// Takes entries of another's log as they come.
+    ///
+    /// # Errors
+    /// Entries that are not those of a checkpoint that was brought before; those before the first such
+    /// package are kept.
+    pub async fn mirror_entries(
+        self: &Arc<Self>,
+        pieces: impl Stream<Item = Result<Bytes, Rejected>>,
+    ) -> Result<Uploaded, Unmirrored> {
+        let mut incoming = Incoming { pieces: Box::pin(pieces), buffer: BytesMut::new() };
+        let head = incoming.next(AddEntries::parse).await?;
+        let head = head.ok_or_else(|| Unmirrored::Malformed("the head is cut off".to_owned()))?;
+        let upload = self.mirror().begin(&head)?;
+        let mut taken = 0;
+        for range in packages(head.upload_start(), head.upload_end()) {
+            match self.mirror_package(&upload, range, &mut incoming).await {
+                Ok(true) => taken += 1,
+                Ok(false) => break,
+                // What came whole is kept; the sender goes on from there.
+                Err(Unmirrored::Rejected(cut)) if taken > 0 && cut.code == "body_truncated" => break,
+                Err(error) => return Err(error),
+            }
+        }
+        let is_empty = head.upload_start() == head.upload_end();
+        if taken == 0 && !is_empty && !incoming.is_at_end().await {
+            return Err(Unmirrored::Malformed("the first package is cut off".to_owned()));
+        }
+        let mirror = Arc::clone(self.mirror());
+        let finished = tokio::task::spawn_blocking(move || mirror.finish(&upload));
+        finished.await.map_err(|error| Error::Index(format!("mirroring stopped: {error}")))?
+    }
+
+    async fn mirror_package(
+        self: &Arc<Self>,
+        upload: &Upload,
+        range: PackageRange,
+        incoming: &mut Incoming<impl Stream<Item = Result<Bytes, Rejected>>>,
+    ) -> Result<bool, Unmirrored> {
+        let package = incoming.next(|bytes| Package::parse(range, bytes)).await?;
+        let Some(package) = package else { return Ok(false) };
+        let with = (self.roll(), self.ledger.sequencer());
+        self.mirror().take(upload, range, package, with).await?;
+        Ok(true)
+    }
+
+    /// Keeps what entries of mirrored ledgers are about. Answers with how many are new.
+    ///
+    /// # Errors
+    /// Texts that are no claims, or not what an entry says.
+    pub async fn mirror_claims(&self, request: ClaimTexts) -> Result<usize, Failure> {
+        if request.texts.len() > MAX_CLAIM_TEXTS {
+            let detail =
+                format!("{} claims; at most {MAX_CLAIM_TEXTS} are allowed", request.texts.len());
+            return Err(Rejected::too_large("too_many_claims", detail).into());
+        }
+        let parse = |(at, text): (usize, &String)| {
+            Claim::parse(text.as_bytes()).map_err(|why| {
+                Rejected::unprocessable("claim_malformed", format!("claim {at}: {why}"))
+            })
+        };
+        let claims: Result<Vec<_>, _> = request.texts.iter().enumerate().map(parse).collect();
+        self.ledger.sequencer().mirror_claims(claims?).await
+    }
+
+    /// Which of these NARs are here, and in which files.
+    ///
+    /// # Errors
+    /// Too many, or a failing database.
+    pub fn find_nars(&self, nar_hashes: &[NarHash]) -> Result<Vec<NarFound>, Failure> {
+        check_count(nar_hashes.len())?;
+        let mut found = Vec::new();
+        for nar_hash in nar_hashes {
+            if let Some(blob) = self.index.blob(nar_hash)? {
+                found.push(nar_found(*nar_hash, &blob.file));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Remembers where NARs are that are not here. Answers with how many of them are not.
+    ///
+    /// # Errors
+    /// Too many, or a failing database.
+    pub async fn elsewhere(&self, request: ElsewhereRequest) -> Result<usize, Failure> {
+        check_count(request.nars.len())?;
+        let mut nars = Vec::with_capacity(request.nars.len());
+        for NarElsewhere { nar_hash, source, file, wanted } in request.nars {
+            check_source(&source)?;
+            let file = file.map(|file| FileRecord {
+                compression: file.compression,
+                file_hash: file.file_hash,
+                file_size: file.file_size,
+            });
+            nars.push((nar_hash, ElsewhereRecord { source, file, wanted }));
+        }
+        self.ledger.sequencer().elsewhere(nars).await
+    }
+
+    /// NARs that are to come here, after this one in the order of their hashes.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn wanted(&self, after: Option<NarHash>) -> Result<WantedNars, Error> {
+        let mut rows = self.index.wanted(after.as_ref(), PAGE + 1)?;
+        let more = rows.len() > PAGE;
+        rows.truncate(PAGE);
+        let nars = rows.into_iter().map(|(nar_hash, known)| NarElsewhere {
+            nar_hash,
+            source: known.source,
+            file: known.file.map(|file| nar_found(nar_hash, &file)),
+            wanted: known.wanted,
+        });
+        Ok(WantedNars { nars: nars.collect(), more })
+    }
+
+    fn own_ledger(&self) -> Result<LedgerReport, Error> {
+        let identity = self.ledger.identity();
+        let report = |log: LogId| {
+            let published = self.shown(log).published();
+            Ok(LogReport {
+                log: log.to_string(),
+                key: identity.log_key(log)?.to_string(),
+                address: format!("/ledger/{log}"),
+                size: Some(published.size()),
+                next: published.size(),
+                pending: published.size(),
+                pending_root: *published.checkpoint.root(),
+                heard_at: 0,
+                sources: Vec::new(),
+                fork: None,
+            })
+        };
+        let logs = LogId::ALL.map(report).into_iter().collect::<Result<_, Error>>()?;
+        let (origin, public_key) = (identity.origin().to_owned(), identity.public_key());
+        Ok(LedgerReport { origin, public_key, own: true, logs })
+    }
+}
+
+fn not_mirrored(origin: &OriginHash) -> Rejected {
+    let detail = format!("no log whose origin has the hash {origin} is mirrored here");
+    Rejected::not_found("no_such_log", detail).hint("/api/v1/ledgers lists those that are")
+}
+
+fn nar_found(nar_hash: NarHash, file: &FileRecord) -> NarFound {
+    let &FileRecord { compression, file_hash, file_size } = file;
+    NarFound { nar_hash, compression, file_hash, file_size }
+}
+
+pub(super) fn check_count(count: usize) -> Result<(), Rejected> {
+    if count <= MAX_NARS {
+        return Ok(());
+    }
+    let detail = format!("{count} NARs; at most {MAX_NARS} are allowed");
+    Err(Rejected::too_large("too_many_nars", detail))
+}
+
+/// It is shown to people and, as the beginning of an address, to package managers.
+fn check_source(source: &str) -> Result<(), Rejected> {
+    let address = source.strip_prefix("http://").or_else(|| source.strip_prefix("https://"));
+    let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>\\^`{|}?#".contains(&byte);
+    let is_one = address.is_some_and(|rest| {
+        !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(plain)
+    });
+    if is_one && source.len() <= MAX_SOURCE_LEN && !source.ends_with('/') {
+        return Ok(());
+    }
+    let source: String = source.chars().take(80).collect();
+    let detail = format!("{source:?} is no address of a pool");
+    Err(Rejected::bad_request("source_malformed", detail)
+        .hint("an address looks like https://pool.example.org, without a slash at the end"))
+}
+
+/// A body that is read piece by piece.
+struct Incoming<S> {
+    pieces: std::pin::Pin<Box<S>>,
+    buffer: BytesMut,
+}
+
+impl<S: Stream<Item = Result<Bytes, Rejected>>> Incoming<S> {
+    /// The next thing that `parse` finds whole; none at the end of the body.
+    async fn next<T, E: std::fmt::Display>(
+        &mut self,
+        parse: impl Fn(&[u8]) -> Result<Option<(T, usize)>, E>,
+    ) -> Result<Option<T>, Unmirrored> {
+        loop {
+            let parsed = parse(&self.buffer);
+            let parsed = parsed.map_err(|error| Unmirrored::Malformed(error.to_string()))?;
+            if let Some((value, len)) = parsed {
+                let _ = self.buffer.split_to(len);
+                return Ok(Some(value));
+            }
+            match self.pieces.next().await {
+                Some(piece) => {
+                    self.buffer.extend_from_slice(&piece.map_err(Unmirrored::Rejected)?);
+                }
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Whether nothing more came than what was taken.
+    async fn is_at_end(&mut self) -> bool {
+        self.buffer.is_empty() && self.pieces.next().await.is_none()
+    }
+}
