@@ -56,6 +56,7 @@ pub struct Pool {
     policies: Policies,
     uploads: Semaphore,
     evidence_turns: Arc<Semaphore>,
+    followers: Arc<Semaphore>,
     flat_files: FlatFiles,
 }
 
@@ -89,6 +90,7 @@ impl Pool {
             policies,
             uploads: Semaphore::new(config.max_uploads.get()),
             evidence_turns: Arc::new(Semaphore::new(evidence::AT_ONCE)),
+            followers: Arc::new(Semaphore::new(ledger::FOLLOWERS)),
             flat_files: FlatFiles::new(),
             config,
         }))
