@@ -37,7 +37,7 @@ use crate::rejected::Error;
 use flat_file::FlatFiles;
 use policies::Policies;
 
-pub use answer::FoundNar;
+pub use answer::{FoundListing, FoundNar};
 pub use flat_file::FlatFile;
 pub use signed::Merged;
 
