@@ -7,6 +7,8 @@ mod claims;
 mod debug_info;
 mod divergence;
 mod error;
+mod etag;
+mod events;
 mod evidence;
 mod grant;
 mod guix;
@@ -62,6 +64,7 @@ pub fn router(pool: Arc<Pool>) -> Router {
         .merge(api.layer(observed("/api/v1")))
         .route("/api/v1/openapi.json", get(status::openapi))
         .route("/ledger/{log}/checkpoint", get(ledger::checkpoint).layer(observed("/ledger")))
+        .route("/ledger/{log}/events", get(events::follow).layer(observed("/ledger/events")))
         .route("/ledger/{log}/tile/{*path}", get(ledger::tile).layer(observed("/ledger")))
         .route("/ledger/index/lookup/{key}", get(ledger::lookup).layer(observed("/ledger/lookup")))
         .route(

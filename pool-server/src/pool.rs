@@ -40,7 +40,7 @@ use crate::roll::Roll;
 use flat_file::FlatFiles;
 use policies::Policies;
 
-pub use answer::FoundNar;
+pub use answer::{FoundListing, FoundNar};
 pub use flat_file::FlatFile;
 pub use signed::Merged;
 
@@ -59,6 +59,7 @@ pub struct Pool {
     policies: Policies,
     uploads: Semaphore,
     evidence_turns: Arc<Semaphore>,
+    followers: Arc<Semaphore>,
     flat_files: FlatFiles,
 }
 
@@ -93,6 +94,7 @@ impl Pool {
             policies,
             uploads: Semaphore::new(config.max_uploads.get()),
             evidence_turns: Arc::new(Semaphore::new(evidence::AT_ONCE)),
+            followers: Arc::new(Semaphore::new(ledger::FOLLOWERS)),
             flat_files: FlatFiles::new(),
             config,
         }))

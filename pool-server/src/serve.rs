@@ -8,12 +8,13 @@ use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Extension, Router};
 use axum_server::tls_rustls::RustlsAcceptor;
 use axum_server::{Handle, Server};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sd_notify::NotifyState;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::durable;
@@ -39,6 +40,19 @@ const CONNECTION_WINDOW: u32 = 8 << 20;
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Files that are open beside those of connections: the database's, and one for each NAR served.
 const OTHER_FILES: u64 = 2048;
+
+/// Tells answers that have no end of their own when to end. Every request has it among its
+/// extensions.
+#[derive(Debug, Clone)]
+pub struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Waits until the server begins to stop: from then on it waits for what is in flight.
+    pub async fn begins(mut self) {
+        // Without a sender the server is gone already.
+        let _ = self.0.wait_for(|stopping| *stopping).await;
+    }
+}
 
 /// Serves until SIGTERM or SIGINT, then finishes what is in flight, unless one comes again.
 /// `on_ready` is told the address as soon as clients can connect.
@@ -77,6 +91,12 @@ pub async fn serve_until(
     let server = limited(Server::from_listener(door), config).handle(handle.clone());
     announce(config, address)?;
     on_ready(address);
+    let (begun, stopping) = watch::channel(false);
+    let app = app.layer(Extension(Stopping(stopping)));
+    let stop = async {
+        stop.await;
+        begun.send_replace(true);
+    };
     let stopping = stop_gracefully(&handle, config.drain_timeout, stop);
     let app = app.into_make_service();
     let result = match tls {

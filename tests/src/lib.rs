@@ -6,6 +6,7 @@ pub mod client;
 pub mod deadline;
 pub mod double;
 pub mod foreign;
+pub mod front;
 pub mod guix;
 pub mod lab;
 pub mod log_copy;

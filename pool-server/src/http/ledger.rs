@@ -10,10 +10,12 @@ use schema::tlog::tile::TilePath;
 use serde::Deserialize;
 
 use super::error::{ApiFailure, CacheFailure};
+use super::etag::Etag;
 use super::grant::MayRead;
 use super::params::{Params, Segment};
 use super::{Shared, gzip};
 use crate::index::LogId;
+use crate::ledger::shown::Published;
 use crate::rejected::{Error, Rejected};
 
 /// New entries are to be seen soon, and many who look at once need be answered but once.
@@ -26,9 +28,16 @@ pub(super) async fn checkpoint(
     State(pool): State<Shared>,
     _: MayRead,
     Path(log): Path<String>,
+    headers: HeaderMap,
 ) -> Result<Response, CacheFailure> {
-    let checkpoint = pool.shown(parse_log(&log)?).published().file.clone();
-    Ok(file(checkpoint, "text/plain; charset=utf-8", CHECKPOINT))
+    Ok(published(&pool.shown(parse_log(&log)?).published(), &headers))
+}
+
+/// The checkpoint of any log that is served here, unless the asker has it.
+pub(super) fn published(published: &Published, asked: &HeaderMap) -> Response {
+    let checkpoint = published.file.clone();
+    let etag = Etag::of(&checkpoint);
+    etag.on(file(checkpoint, "text/plain; charset=utf-8", CHECKPOINT), asked)
 }
 
 /// A tile of hashes, or a bundle of entries.
@@ -98,7 +107,7 @@ pub(super) async fn receipt(
     Ok(file(receipt, "text/plain; charset=utf-8", CHECKPOINT))
 }
 
-fn parse_log(name: &str) -> Result<LogId, Rejected> {
+pub(super) fn parse_log(name: &str) -> Result<LogId, Rejected> {
     let found = LogId::ALL.into_iter().find(|log| log.as_str() == name);
     found.ok_or_else(|| {
         Rejected::not_found("no_such_log", format!("there is no log {name}"))

@@ -12,6 +12,7 @@ use schema::store_path::HashPart;
 use super::Shared;
 use super::body::{read_body, read_encoded};
 use super::error::{CacheFailure, problem_json, problem_text, wants_json};
+use super::etag::Etag;
 use super::grant::{MayAttest, MayRead};
 use super::view::Address;
 use crate::config::Config;
@@ -39,13 +40,15 @@ pub(super) async fn read(
         File::NarInfo(hash_part) => {
             let answer = pool.narinfo(&address.view, address.dialect, &hash_part)?;
             Ok(match answer {
-                Ok(text) => shown(text, media_type(address.dialect), &pool),
+                Ok(text) => shown(text, media_type(address.dialect), &headers, &pool),
                 Err(refused) => not_shown(refused, &headers, &pool),
             })
         }
         File::Listing(hash_part) => {
             let listing = pool.listing(&address.view, address.dialect, &hash_part)?;
-            Ok(shown(listing, "application/json", &pool))
+            // It follows from the NAR, and may be long: it is not hashed.
+            let etag = Etag::named(&format!("{}-ls", listing.nar_hash.to_nix32()));
+            Ok(etag.on(lasting(listing.json, "application/json", &pool), &headers))
         }
     }
 }
@@ -99,7 +102,16 @@ impl File {
     }
 }
 
-pub(super) fn shown(body: impl Into<Body>, content_type: &'static str, pool: &Pool) -> Response {
+pub(super) fn shown(
+    text: String,
+    content_type: &'static str,
+    asked: &HeaderMap,
+    pool: &Pool,
+) -> Response {
+    Etag::of(text.as_bytes()).on(lasting(text, content_type, pool), asked)
+}
+
+fn lasting(body: impl Into<Body>, content_type: &'static str, pool: &Pool) -> Response {
     let mut response = Response::new(body.into());
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

@@ -18,6 +18,7 @@ use utoipa::IntoParams;
 use super::Shared;
 use super::body::read_json;
 use super::error::{ApiFailure, CacheFailure};
+use super::etag::Etag;
 use super::grant::{MayRead, MayUpload};
 use super::params::{Params, Segment};
 use super::range::{Part, asked_part};
@@ -184,7 +185,7 @@ fn render(
     lifetime: &str,
     outlet: Option<&Outlet>,
 ) -> Response {
-    let etag = format!("\"{}\"", found.file_hash.to_nix32());
+    let etag = Etag::named(&found.file_hash.to_nix32());
     let len = found.file.len();
     let mut response = match asked_part(headers, &etag, len) {
         Part::NotModified => StatusCode::NOT_MODIFIED.into_response(),
@@ -203,7 +204,7 @@ fn render(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-nix-nar"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-    for (name, value) in [(header::ETAG, etag), (header::CACHE_CONTROL, cache)] {
+    for (name, value) in [(header::ETAG, etag.as_str()), (header::CACHE_CONTROL, &*cache)] {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }

@@ -22,7 +22,7 @@ pub(super) async fn read(
 ) -> Result<Response, CacheFailure> {
     let answer = pool.realisation(&address.view, &id(&address.file)?)?;
     Ok(match answer {
-        Ok(json) => shown(json, "application/json", &pool),
+        Ok(json) => shown(json, "application/json", &headers, &pool),
         Err(refused) => not_shown(refused, &headers, &pool),
     })
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{Stream, stream};
 use schema::hash::TreeHash;
 use schema::tlog::bundle;
 use schema::tlog::checkpoint::SignedCheckpoint;
@@ -75,6 +76,18 @@ impl Shown {
     /// Waits for a checkpoint that was not there before. Returns early as [`reaches`](Self::reaches).
     pub async fn changes(&mut self) -> bool {
         self.published.changed().await.is_ok()
+    }
+
+    /// The newest state at once, then each newer one. Whoever is slow misses those between. It ends
+    /// when there will be none, as the pool stops.
+    pub fn followed(self) -> impl Stream<Item = Arc<Published>> + Send {
+        let mut published = self.published;
+        published.mark_changed();
+        stream::unfold(published, async |mut published| {
+            published.changed().await.ok()?;
+            let newest = Arc::clone(&published.borrow_and_update());
+            Some((newest, published))
+        })
     }
 
     /// Waits until there will be no further checkpoint, as the pool stops.

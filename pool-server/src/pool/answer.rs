@@ -26,6 +26,14 @@ pub struct FoundNar {
     pub file: NarFile,
 }
 
+/// What a NAR holds.
+pub struct FoundListing {
+    /// Of the NAR: the pool makes no other listing of the same.
+    pub nar_hash: NarHash,
+    /// The listing, in JSON.
+    pub json: Vec<u8>,
+}
+
 impl Pool {
     /// How this cache introduces itself to clients of this kind.
     #[must_use]
@@ -182,18 +190,18 @@ impl Pool {
         view: &View,
         dialect: Dialect,
         hash_part: &HashPart,
-    ) -> Result<Vec<u8>, Failure> {
+    ) -> Result<FoundListing, Failure> {
         let roll = self.roll();
         let record = self.index.path(hash_part)?;
         let shown = self.shown_by(view, dialect, hash_part, record.as_ref(), &roll)?;
         let nar_hash = shown.map_err(not_shown)?.claim().nar_hash();
-        let listing = self.index.listing(&nar_hash)?.ok_or_else(|| {
+        let json = self.index.listing(&nar_hash)?.ok_or_else(|| {
             Rejected::not_found(
                 "no_listing",
                 format!("the NAR {nar_hash} has too many files to be listed"),
             )
         })?;
-        Ok(listing)
+        Ok(FoundListing { nar_hash, json })
     }
 
     /// The file called `digits` with the suffix of `compression`: by the NAR's hash, or by the

@@ -11,6 +11,7 @@ use schema::claim::Claim;
 use schema::hash::{ClaimId, MapKey};
 use schema::key_event::SignedKeyEvent;
 use schema::tlog::receipt::{Receipt, ReceiptError};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::Pool;
 use crate::index::LogId;
@@ -22,6 +23,8 @@ use crate::rejected::{Error, Failure, Rejected};
 
 /// An answer with many claims ends once it has so many bytes of them.
 const ENOUGH_CLAIMS: usize = 4 << 20;
+/// Readers at a time who follow a log: each keeps a connection open.
+pub(super) const FOLLOWERS: usize = 256;
 
 impl Pool {
     /// Tells where attestations stand, once readers of the log can see them. With a receipt for
@@ -90,6 +93,18 @@ impl Pool {
             proof: listed.proof,
             leaf: listed.state.leaf.to_bytes().iter().map(|byte| format!("{byte:02x}")).collect(),
             receipt: receipt.to_string(),
+        })
+    }
+
+    /// Leave to follow a log, until it is dropped.
+    ///
+    /// # Errors
+    /// When too many do.
+    pub fn follower(&self) -> Result<OwnedSemaphorePermit, Rejected> {
+        Arc::clone(&self.followers).try_acquire_owned().map_err(|_| {
+            let detail = format!("{FOLLOWERS} readers follow the logs already");
+            Rejected::too_many("too_many_followers", detail)
+                .hint("ask for the checkpoint from time to time")
         })
     }
 

@@ -1,6 +1,7 @@
 //! The pool's logs, as others see them.
 
 mod audit;
+mod followed;
 mod foreign;
 mod keys;
 mod served;

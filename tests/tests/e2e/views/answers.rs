@@ -97,6 +97,38 @@ async fn answers_say_how_long_they_hold() {
 }
 
 #[tokio::test]
+async fn whoever_has_an_answer_is_not_sent_it_again() {
+    let scene = Scene::start(&["--narinfo-max-age", "7m"]).await;
+    let (known, nar) = (path("known", "known"), file(b"known"));
+    scene.admin.push(&scene.alice, &known, &nar, &[]).await;
+    let holding = async |address: &str, etag: &str| {
+        Answer::to(scene.admin.request(Method::GET, address).header("if-none-match", etag)).await
+    };
+    for (view, kind) in VIEWS.iter().flat_map(|view| [(view, "narinfo"), (view, "ls")]) {
+        let address = format!("{view}/{}.{kind}", known.base().hash_part());
+        let whole = scene.admin.get(&address).await;
+        let etag = whole.header("etag");
+        assert!(etag.starts_with('"') && etag.len() > 50, "{address}: {etag}");
+        for tags in [etag, &format!("\"x\", W/{etag}")] {
+            let same = holding(&address, tags).await;
+            assert_eq!((same.status, same.body.len()), (304, 0), "{address}");
+            assert_eq!((same.header("etag"), same.header("cache-control")), (etag, "max-age=420"));
+        }
+        assert_eq!(holding(&address, "\"x\"").await.body, whole.body);
+    }
+    // One more signature makes it another narinfo; the listing is still the NAR's.
+    let [narinfo, listing] =
+        ["narinfo", "ls"].map(|kind| format!("/{}.{kind}", known.base().hash_part()));
+    let before = [scene.admin.get(&narinfo).await, scene.admin.get(&listing).await];
+    scene.admin.vouch(&scene.bob, &known, &nar, &[]).await;
+    assert_eq!(holding(&narinfo, before[0].header("etag")).await.status, 200);
+    assert_eq!(holding(&listing, before[1].header("etag")).await.status, 304);
+    // What is not there cannot be the same.
+    let absent = narinfo_of("", &path("unknown", "unknown"));
+    assert_eq!(holding(&absent, "*").await.status, 404);
+}
+
+#[tokio::test]
 async fn the_pool_lists_what_it_takes() {
     let scene = Scene::start(&[]).await;
     let (path, nar) = (path("listed", "listed"), file(b"0123456789"));
