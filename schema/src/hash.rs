@@ -179,6 +179,13 @@ hex_digest!(ListHash);
 wire_text!(ListHash, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
 
 digest! {
+    /// SHA-256 of a log's origin, by which mirrors name the log in their addresses.
+    OriginHash
+}
+hex_digest!(OriginHash);
+wire_text!(OriginHash, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+
+digest! {
     /// A node of a Merkle tree over a log's entries, or its root. Logs write it in base 64.
     TreeHash
 }

@@ -76,6 +76,11 @@ pub(super) fn range_root<N: Nodes>(start: u64, end: u64, nodes: &N) -> Result<Tr
     Ok(root.unwrap_or_else(|| unreachable!("a range has a leaf")))
 }
 
+/// How many of `count` leaves, at least 2, are on the left: the largest power of two below it.
+pub(super) fn left_leaves(count: u64) -> u64 {
+    1 << (count - 1).ilog2()
+}
+
 /// The root over complete subtrees of one size, side by side, and whatever stands to their right.
 pub(super) fn fold(nodes: &[TreeHash], right: Option<TreeHash>) -> Option<TreeHash> {
     let mut root = right;

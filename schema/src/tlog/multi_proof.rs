@@ -8,8 +8,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::merkle::{EMPTY_ROOT, MAX_TREE_SIZE, Nodes, node_hash, range_root};
-use super::proof::{MAX_PROOF_LEN, ProofError, ProveError, left_leaves};
+use super::merkle::{EMPTY_ROOT, MAX_TREE_SIZE, Nodes, left_leaves, node_hash, range_root};
+use super::proof::{MAX_PROOF_LEN, ProofError, ProveError};
 use crate::hash::TreeHash;
 
 /// The hashes beside the paths from some entries to the root, from left to right. It says nothing

@@ -5,7 +5,8 @@
 
 use thiserror::Error;
 
-use super::merkle::{EMPTY_ROOT, MAX_TREE_SIZE, Nodes, node_hash, range_root};
+use super::climb::{Climb, prove};
+use super::merkle::{EMPTY_ROOT, MAX_TREE_SIZE, Nodes};
 use crate::hash::TreeHash;
 
 /// The most hashes in a proof.
@@ -79,15 +80,8 @@ impl InclusionProof {
         if index >= size || size > MAX_TREE_SIZE {
             return Err(ProofError::Range { part: index, size });
         }
-        let mut climb = Climb::new(index, size - 1);
-        let mut node = leaf;
-        for hash in &self.0 {
-            node = match climb.side().ok_or(ProofError::Root)? {
-                Side::Left => node_hash(hash, &node),
-                Side::Right => node_hash(&node, hash),
-            };
-        }
-        if climb.at_top() && node == *root { Ok(()) } else { Err(ProofError::Root) }
+        let leads = Climb::new(index, index + 1, size).leads(&leaf, root, &self.0);
+        if leads { Ok(()) } else { Err(ProofError::Root) }
     }
 }
 
@@ -127,32 +121,31 @@ impl ConsistencyProof {
         }
         let holds = if old == 0 {
             self.0.is_empty() && *old_root == EMPTY_ROOT && (new > 0 || *new_root == EMPTY_ROOT)
-        } else if old == new {
-            self.0.is_empty() && old_root == new_root
         } else {
-            self.roots(old, new, old_root) == Some((*old_root, *new_root))
+            Climb::new(0, old, new).leads(old_root, new_root, &self.0)
         };
         if holds { Ok(()) } else { Err(ProofError::Root) }
     }
 
-    /// The roots of both trees, as the hashes tell them; `0 < old < new`.
-    fn roots(&self, old: u64, new: u64, old_root: &TreeHash) -> Option<(TreeHash, TreeHash)> {
-        let mut hashes = self.0.iter();
-        // A complete old tree is a node of the new one, and goes without saying.
-        let first = if old.is_power_of_two() { old_root } else { hashes.next()? };
-        let mut climb = Climb::new(old - 1, new - 1);
-        climb.leave_right_children();
-        let (mut old_node, mut new_node) = (*first, *first);
-        for hash in hashes {
-            match climb.side()? {
-                Side::Left => {
-                    old_node = node_hash(hash, &old_node);
-                    new_node = node_hash(hash, &new_node);
-                }
-                Side::Right => new_node = node_hash(&new_node, hash),
-            }
+    /// Which root the first `old` entries have in the tree of `new` entries with the root `new_root`.
+    /// When a log has signed another one for so many, it has forked, and this is the evidence: no
+    /// tree with the root `new_root` begins otherwise.
+    ///
+    /// None when the hashes do not lead to `new_root`, and when they do not tell: a complete old
+    /// tree, one of a power of two or of all entries, is left out of its proof. A
+    /// [`ForkProof`](super::fork::ForkProof) tells in every case.
+    #[must_use]
+    pub fn old_root(&self, old: u64, new: u64, new_root: &TreeHash) -> Option<TreeHash> {
+        if old == 0 || old > new || new > MAX_TREE_SIZE {
+            return None;
         }
-        climb.at_top().then_some((old_node, new_node))
+        let climb = Climb::new(0, old, new);
+        if climb.is_whole() {
+            return None;
+        }
+        let (node, rest) = self.0.split_first()?;
+        let (part, whole) = climb.roots(node, rest)?;
+        (whole == *new_root).then_some(part)
     }
 }
 
@@ -168,20 +161,7 @@ pub fn inclusion<N: Nodes>(
     if index >= size || size > MAX_TREE_SIZE {
         return Err(ProveError::Range { part: index, size });
     }
-    let mut hashes = Vec::new();
-    let (mut start, mut end) = (0, size);
-    while end - start > 1 {
-        let middle = start + left_leaves(end - start);
-        let (from, to);
-        if index < middle {
-            (from, to, end) = (middle, end, middle);
-        } else {
-            (from, to, start) = (start, middle, middle);
-        }
-        hashes.push(range_root(from, to, nodes).map_err(ProveError::Nodes)?);
-    }
-    hashes.reverse();
-    Ok(InclusionProof(hashes))
+    prove(index, index + 1, size, nodes).map(InclusionProof).map_err(ProveError::Nodes)
 }
 
 /// Proves that the tree with `new` entries begins with the tree with `old` entries.
@@ -196,83 +176,18 @@ pub fn consistency<N: Nodes>(
     if old > new || new > MAX_TREE_SIZE {
         return Err(ProveError::Range { part: old, size: new });
     }
-    let mut hashes = Vec::new();
-    let (mut start, mut end) = (0, new);
-    while old != 0 && old != end {
-        let middle = start + left_leaves(end - start);
-        let (from, to);
-        if old <= middle {
-            (from, to, end) = (middle, end, middle);
-        } else {
-            (from, to, start) = (start, middle, middle);
-        }
-        hashes.push(range_root(from, to, nodes).map_err(ProveError::Nodes)?);
+    if old == 0 {
+        return Ok(ConsistencyProof(Vec::new()));
     }
-    if start > 0 {
-        hashes.push(range_root(start, end, nodes).map_err(ProveError::Nodes)?);
-    }
-    hashes.reverse();
-    Ok(ConsistencyProof(hashes))
+    prove(0, old, new, nodes).map(ConsistencyProof).map_err(ProveError::Nodes)
 }
 
-/// How many of `count` leaves, at least 2, are on the left: the largest power of two below it.
-pub(super) fn left_leaves(count: u64) -> u64 {
-    1 << (count - 1).ilog2()
-}
-
-fn bounded(hashes: Vec<TreeHash>) -> Result<Vec<TreeHash>, ProofError> {
+/// At most [`MAX_PROOF_LEN`] hashes.
+pub(super) fn bounded(hashes: Vec<TreeHash>) -> Result<Vec<TreeHash>, ProofError> {
     if hashes.len() > MAX_PROOF_LEN {
         return Err(ProofError::TooLong(hashes.len()));
     }
     Ok(hashes)
-}
-
-/// On which side of a node its sibling is.
-enum Side {
-    Left,
-    Right,
-}
-
-/// The way from a node up to the root: its place in its row, and the row's last place.
-struct Climb {
-    at: u64,
-    last: u64,
-}
-
-impl Climb {
-    fn new(at: u64, last: u64) -> Self {
-        Self { at, last }
-    }
-
-    /// Goes up for as long as the node is on the right of its parent.
-    fn leave_right_children(&mut self) {
-        while self.at & 1 == 1 {
-            self.up();
-        }
-    }
-
-    /// The side of the next sibling on the way, after which the node is its parent.
-    fn side(&mut self) -> Option<Side> {
-        if self.at_top() {
-            return None;
-        }
-        // The last node of a row of odd length has no sibling: it is its own parent.
-        while self.at & 1 == 0 && self.at == self.last {
-            self.up();
-        }
-        let side = if self.at & 1 == 1 { Side::Left } else { Side::Right };
-        self.up();
-        Some(side)
-    }
-
-    fn at_top(&self) -> bool {
-        self.last == 0
-    }
-
-    fn up(&mut self) {
-        self.at >>= 1;
-        self.last >>= 1;
-    }
 }
 
 #[cfg(test)]
