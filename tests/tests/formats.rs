@@ -21,6 +21,7 @@ mod formats {
     mod key;
     mod key_event;
     mod listing;
+    mod mirror;
     mod multi_proof;
     mod mutation;
     mod name_pattern;
@@ -30,6 +31,7 @@ mod formats {
     mod realisation;
     mod scan;
     mod store_path;
+    mod subtree;
     mod tlog;
     mod tlog_oracle;
     mod tlog_trees;

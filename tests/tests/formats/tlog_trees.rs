@@ -17,15 +17,15 @@ const LARGEST: u64 = 520;
 
 /// All nodes of one growing tree: as we name them, as `tlog_tiles` numbers them, and as tiles.
 #[derive(Default)]
-struct Tree {
+pub(super) struct Tree {
     rows: Vec<Vec<TreeHash>>,
-    theirs: Theirs,
+    pub(super) theirs: Theirs,
     edge: Edge,
     full: HashMap<TileAddress, Vec<TreeHash>>,
 }
 
 #[derive(Default)]
-struct Theirs(Vec<Hash>);
+pub(super) struct Theirs(Vec<Hash>);
 
 impl HashReader for Theirs {
     fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, tlog_tiles::Error> {
@@ -43,16 +43,19 @@ impl Nodes for Tree {
 }
 
 impl Tree {
-    fn entry(index: u64) -> [u8; 8] {
+    pub(super) fn entry(index: u64) -> [u8; 8] {
         index.to_be_bytes()
     }
 
-    fn grow(&mut self) {
-        let entry = Self::entry(self.edge.size());
-        let theirs = tlog_tiles::stored_hashes(self.edge.size(), &entry, &self.theirs).unwrap();
+    pub(super) fn grow(&mut self) {
+        self.append(&Self::entry(self.edge.size()));
+    }
+
+    pub(super) fn append(&mut self, entry: &[u8]) {
+        let theirs = tlog_tiles::stored_hashes(self.edge.size(), entry, &self.theirs).unwrap();
         self.theirs.0.extend(theirs);
-        self.full.extend(self.edge.push(leaf_hash(&entry)));
-        let mut node = leaf_hash(&entry);
+        self.full.extend(self.edge.push(leaf_hash(entry)));
+        let mut node = leaf_hash(entry);
         for level in 0.. {
             if level == self.rows.len() {
                 self.rows.push(Vec::new());
@@ -71,11 +74,11 @@ impl Tree {
     }
 }
 
-fn hash(ours: &TreeHash) -> Hash {
+pub(super) fn hash(ours: &TreeHash) -> Hash {
     Hash(*ours.as_bytes())
 }
 
-fn hashes(ours: &[TreeHash]) -> Vec<Hash> {
+pub(super) fn hashes(ours: &[TreeHash]) -> Vec<Hash> {
     ours.iter().map(hash).collect()
 }
 

@@ -1,5 +1,5 @@
 use super::super::merkle::tests::{ENTRIES, Leaves};
-use super::super::merkle::{leaf_hash, root};
+use super::super::merkle::{leaf_hash, node_hash, root};
 use super::*;
 
 fn tree() -> Leaves {
