@@ -8,6 +8,7 @@ pub mod report;
 pub mod view;
 
 use schema::api::{Refused, RefusedCode};
+use schema::base_url::BaseUrl;
 use schema::claim::{Claim, Dialect};
 use schema::hash::{ClaimId, KeyId};
 use schema::narinfo::{Delivery, guix, nix};
@@ -44,9 +45,11 @@ impl<'r> Shown<'r> {
         self.records.iter().find_map(|record| record.deriver.as_ref())
     }
 
-    fn delivery(&self) -> Delivery {
+    /// Where its NAR is: below the address of the view, unless the operator names another.
+    fn delivery(&self, nar_url: Option<&BaseUrl>) -> Delivery {
+        let name = nar_name(&self.claim().nar_hash(), self.file.compression);
         Delivery {
-            url: nar_name(&self.claim().nar_hash(), self.file.compression),
+            url: nar_url.map_or_else(|| name.clone(), |base| base.join(&name)),
             compression: self.file.compression,
             file_hash: Some(self.file.file_hash),
             file_size: Some(self.file.file_size),
@@ -114,27 +117,29 @@ fn with_file(records: Vec<&ClaimRecord>) -> Result<Shown<'_>, Refused> {
 }
 
 /// The narinfo for Nix, with the signatures of everybody whose word for it counts and who uses Nix's
-/// words.
+/// words. NARs are at `nar_url`, if that is told.
 #[must_use]
-pub fn narinfo(shown: &Shown<'_>, signers: &Signers) -> String {
+pub fn narinfo(shown: &Shown<'_>, signers: &Signers, nar_url: Option<&BaseUrl>) -> String {
     let words = shown.words(signers).filter(|(claim, _)| claim.dialect() == Dialect::Nix);
     let signatures = words.filter_map(|(_, word)| {
         signers.by_id(&word.key_id).map(|signer| (signer.key.name(), &word.signature))
     });
     let address = shown.records.iter().find_map(|record| record.content_address.as_ref());
-    nix::print(shown.claim(), &shown.delivery(), (shown.deriver(), address), signatures)
+    nix::print(shown.claim(), &shown.delivery(nar_url), (shown.deriver(), address), signatures)
 }
 
 /// The narinfo for Guix, which reads one signature: the one by whom `rank` puts first. Nobody it ranks
 /// may have signed in Guix's words, and then there is none: such a narinfo is of use to those who have
 /// somebody's word from elsewhere. Words that name places where the NAR is not to be had here are
-/// passed over: a client might choose one of those.
+/// passed over: a client might choose one of those. Whatever is signed stays as it is: `nar_url` is
+/// for the place that is told after it.
 ///
 /// # Errors
 /// A NAR that Guix cannot unpack.
 pub fn guix_narinfo(
     shown: &Shown<'_>,
     signers: &Signers,
+    nar_url: Option<&BaseUrl>,
     rank: impl Fn(&KeyId) -> Option<usize>,
 ) -> Result<String, Refused> {
     if !guix::is_readable(shown.file.compression) {
@@ -153,7 +158,7 @@ pub fn guix_narinfo(
         Some((claim, (key.name(), key.guix()?, &word.signature)))
     });
     let (claim, signed_by) = signed_by.map_or((shown.claim(), None), |(it, by)| (it, Some(by)));
-    Ok(guix::print(claim, shown.deriver(), signed_by, &shown.delivery()))
+    Ok(guix::print(claim, shown.deriver(), signed_by, &shown.delivery(nar_url)))
 }
 
 /// One thing that is claimed of a path, in whatever words, and who signed.

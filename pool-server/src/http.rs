@@ -14,6 +14,7 @@ mod gzip;
 mod keys;
 mod ledger;
 mod logs;
+mod mirrors;
 mod narinfos;
 mod nars;
 mod observe;
@@ -133,6 +134,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(attestations::attest))
         .routes(routes!(signers::list, signers::enrol))
         .routes(routes!(keys::event))
+        .routes(routes!(mirrors::list, mirrors::announce))
         .routes(routes!(ledger::receipt))
         .routes(routes!(claims::read))
         .routes(routes!(claims::read_many))

@@ -6,6 +6,7 @@ mod divergence;
 mod evidence;
 mod flat_file;
 mod ledger;
+mod mirrors;
 mod pieces;
 mod policies;
 mod realisations;
@@ -35,6 +36,7 @@ use crate::metrics::Metrics;
 use crate::rejected::Error;
 
 use flat_file::FlatFiles;
+use mirrors::Announced;
 use policies::Policies;
 
 pub use answer::FoundNar;
@@ -57,6 +59,7 @@ pub struct Pool {
     uploads: Semaphore,
     evidence_turns: Arc<Semaphore>,
     flat_files: FlatFiles,
+    announced: Announced,
 }
 
 impl Pool {
@@ -90,6 +93,7 @@ impl Pool {
             uploads: Semaphore::new(config.max_uploads.get()),
             evidence_turns: Arc::new(Semaphore::new(evidence::AT_ONCE)),
             flat_files: FlatFiles::new(),
+            announced: Announced::new(&config.mirrors),
             config,
         }))
     }

@@ -7,6 +7,7 @@ mod divergence;
 mod evidence;
 mod keys;
 mod ledger;
+mod mirrors;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -33,6 +34,9 @@ pub use self::keys::{
 pub use self::ledger::{
     ClaimAnswer, ClaimsRequest, ClaimsResponse, LogKeys, Lookup, MAX_CLAIMS, MAX_LOOKUP,
     WitnessReport,
+};
+pub use self::mirrors::{
+    MAX_MIRROR_ANNOUNCEMENT_LEN, MAX_MIRRORS, MirrorAnnouncement, MirrorReport, Mirrors,
 };
 
 /// The published description of the API, OpenAPI 3.1.

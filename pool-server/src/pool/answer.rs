@@ -90,15 +90,16 @@ impl Pool {
         dialect: Dialect,
         signers: &Signers,
     ) -> Result<String, Refused> {
+        let nar_url = self.config.nar_url.as_ref();
         if dialect == Dialect::Nix {
-            return Ok(assemble::narinfo(shown, signers));
+            return Ok(assemble::narinfo(shown, signers, nar_url));
         }
         if let View::Policy(name) = view {
             let rank = |key_id: &KeyId| self.principal_of(name, key_id, signers);
-            return assemble::guix_narinfo(shown, signers, rank);
+            return assemble::guix_narinfo(shown, signers, nar_url, rank);
         }
         let panel = self.panel(view, signers)?;
-        assemble::guix_narinfo(shown, signers, |key_id| panel.rank(key_id, signers))
+        assemble::guix_narinfo(shown, signers, nar_url, |key_id| panel.rank(key_id, signers))
     }
 
     /// What a view shows of a path, or why it shows nothing.
