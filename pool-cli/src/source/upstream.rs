@@ -10,7 +10,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use schema::cache_info::CacheInfo;
 use schema::store_path::{HashPart, StoreDir};
 
-use super::{Download, Fault, Pace, Source, Told, near_or_certified};
+use super::{Download, Fault, Kind, Pace, Source, Told, near_or_certified};
 use crate::credentials::Access;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -35,7 +35,7 @@ impl Upstream {
         output: &'static Output,
     ) -> Result<Arc<Self>> {
         let access = Access { token: None, ..access.clone() };
-        let source = Source::new(&access, near_or_certified(), pace, output)?;
+        let source = Source::new(&access, near_or_certified(), Kind::Cache, (pace, output))?;
         let dir = store_dir(&source).await.map_err(|why| {
             let message = format!("{} does not say which store it is of: {why}", source.address());
             let hint = "is this the address of a binary cache or of `guix publish`? Its \
