@@ -9,6 +9,7 @@ pub mod foreign;
 pub mod guix;
 pub mod lab;
 pub mod log_copy;
+pub mod mirror;
 pub mod nar;
 pub mod nix;
 pub mod program;
