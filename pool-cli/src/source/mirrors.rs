@@ -98,7 +98,7 @@ impl Sources {
 
     /// The mirror at an address that `pool` lists: with its record, if it is known. None, if it is
     /// asked as something else, or if the pool may not lead there.
-    fn mirror(&self, pool: &Source, url: &BaseUrl) -> Option<Arc<Source>> {
+    pub(super) fn mirror(&self, pool: &Source, url: &BaseUrl) -> Option<Arc<Source>> {
         if pool.address.scheme() == "https" && !url.is_https() {
             return None;
         }

@@ -126,7 +126,7 @@ async fn a_mirror_that_lies_is_named_and_the_next_one_gives_the_nar() {
 async fn lists_are_bounded_and_lead_to_no_one_twice() {
     let many: Vec<String> = (1..=40).map(|port| format!("http://127.0.0.1:{port}")).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
-    let cache = cache(b"", "x", vec![]).await;
+    let cache = cache(b"nar", "x", vec![]).await;
     let twice = [address(&cache), many[0], "http://127.0.0.1:1/"];
     for (list, expected) in [(&many[..], &many[..MAX_MIRRORS]), (&twice, &many[..1])] {
         let pool = pool(list).await;
