@@ -104,12 +104,11 @@ impl Proxy {
     /// A proxy for one store directory: that of the judge's policy.
     pub(crate) fn new(
         judge: Arc<dyn Decides>,
-        sources: Sources,
+        sources: Arc<Sources>,
         key: HostKey,
         store_dir: StoreDir,
         output: &'static Output,
     ) -> Self {
-        let sources = Arc::new(sources);
         let prefetch = Prefetch::new(Arc::clone(&sources), Limits::default());
         let metrics = Metrics::install();
         let nars = Arc::new(Semaphore::new(NARS_AT_ONCE));

@@ -5,6 +5,7 @@
 mod cache;
 mod download;
 mod fault;
+mod mirrors;
 mod nar;
 mod packed;
 mod prefetch;
@@ -12,7 +13,8 @@ mod told;
 mod upstream;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -29,6 +31,7 @@ use crate::remote;
 
 pub(crate) use self::download::Download;
 pub(crate) use self::fault::Fault;
+use self::mirrors::Nearness;
 pub(crate) use self::nar::{Nar, Undeliverable, Wanted};
 pub(crate) use self::packed::{Pace, Packed};
 pub(crate) use self::prefetch::{Fetched, Limits, Prefetch};
@@ -40,10 +43,16 @@ const AVOIDED_FOR: Duration = Duration::from_secs(30);
 /// How far a cache may send us from place to place.
 const REDIRECTS: usize = 5;
 
-/// Everybody who may have NARs, in the order of the command line.
+/// Everybody who may have NARs.
 pub(crate) struct Sources {
+    /// In the order of the command line.
     pools: Vec<Arc<Source>>,
+    /// The same.
     caches: Vec<Arc<Source>>,
+    /// Those that the pools list, once they were asked.
+    mirrors: RwLock<Vec<Arc<Source>>>,
+    pace: Pace,
+    output: &'static Output,
 }
 
 impl Sources {
@@ -56,22 +65,28 @@ impl Sources {
         output: &'static Output,
     ) -> Result<Self> {
         let none = redirect::Policy::none;
-        let pool = |access| Source::new(access, none(), pace, output).map(Arc::new);
-        let cache = |access| Source::new(access, near_or_certified(), pace, output).map(Arc::new);
+        let pool = |access| Source::new(access, none(), Kind::Pool, (pace, output)).map(Arc::new);
+        let cache = |access| {
+            Source::new(access, near_or_certified(), Kind::Cache, (pace, output)).map(Arc::new)
+        };
         Ok(Self {
             pools: pools.iter().map(pool).collect::<Result<_>>()?,
             caches: caches.iter().map(cache).collect::<Result<_>>()?,
+            mirrors: RwLock::default(),
+            pace,
+            output,
         })
     }
 
-    /// All of them.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<Source>> {
-        self.pools.iter().chain(&self.caches)
+    /// All of them, as of now.
+    pub(crate) fn all(&self) -> Vec<Arc<Source>> {
+        let mirrors = self.mirrors();
+        self.pools.iter().chain(&mirrors).chain(&self.caches).cloned().collect()
     }
 
-    /// Who may have the NAR of a claim, in the order to be asked: first the pools that say so, then
-    /// the caches; but whoever has lied comes after those who have lied less, and whoever could not
-    /// be reached just now comes last.
+    /// Who may have the NAR of a claim, in the order to be asked: first the pools that say so and
+    /// whoever mirrors them, the nearest before the others, then the caches; but whoever has lied
+    /// comes after those who have lied less, and whoever could not be reached just now comes last.
     pub(crate) fn of(&self, allowed: &Allowed) -> Vec<Offer> {
         let from_pools = allowed.files.iter().filter_map(|(pool, file)| {
             let place = Place::File { url: file.url.clone(), compression: file.compression };
@@ -82,7 +97,8 @@ impl Sources {
             let place = Place::Narinfo(allowed.claim.path().clone(), wanted.hash);
             Offer { source: Arc::clone(cache), place }
         });
-        let mut offers: Vec<Offer> = from_pools.chain(from_caches).collect();
+        let mut offers: Vec<Offer> =
+            from_pools.chain(self.from_mirrors(allowed)).chain(from_caches).collect();
         let now = Instant::now();
         offers.sort_by_cached_key(|offer| offer.source.rank(now));
         offers
@@ -107,11 +123,24 @@ fn may_lead(from: &Url, to: &Url) -> bool {
     to.scheme() == "https" || from.origin() == to.origin()
 }
 
+/// What a source is to us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Its evidence is heard.
+    Pool,
+    /// A pool that is heard lists it.
+    Mirror,
+    /// The command line names it.
+    Cache,
+}
+
 /// One pool, mirror or cache.
 pub(crate) struct Source {
     client: Client,
     address: Url,
     token: Option<HeaderValue>,
+    ca_file: Option<PathBuf>,
+    kind: Kind,
     pace: Pace,
     record: Mutex<Record>,
     output: &'static Output,
@@ -126,6 +155,8 @@ pub(crate) struct Record {
     pub(crate) faults: BTreeMap<&'static str, u64>,
     /// The newest fault, in words.
     pub(crate) last_fault: Option<String>,
+    /// In what time it answered a small question, if it was asked one and did.
+    pub(crate) answers_in: Option<Duration>,
     lies: u64,
     avoid_until: Option<Instant>,
 }
@@ -134,13 +165,19 @@ impl Source {
     fn new(
         access: &Access,
         redirects: redirect::Policy,
-        pace: Pace,
-        output: &'static Output,
+        kind: Kind,
+        (pace, output): (Pace, &'static Output),
     ) -> Result<Self> {
         let address = remote::parse_server(&access.server)?;
         let client = remote::client(&address, access, redirects)?;
         let token = access.token.as_deref().map(remote::bearer).transpose()?;
-        Ok(Self { client, address, token, pace, record: Mutex::default(), output })
+        let (ca_file, record) = (access.ca_file.clone(), Mutex::default());
+        Ok(Self { client, address, token, ca_file, kind, pace, record, output })
+    }
+
+    /// What it is to us.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// Its address, without a final slash.
@@ -178,9 +215,10 @@ impl Source {
     }
 
     /// The lower, the sooner it is asked.
-    fn rank(&self, now: Instant) -> (bool, u64) {
+    fn rank(&self, now: Instant) -> (bool, u64, Nearness) {
         let record = self.lock();
-        (record.avoid_until.is_some_and(|until| until > now), record.lies)
+        let avoided = record.avoid_until.is_some_and(|until| until > now);
+        (avoided, record.lies, Nearness::of(self.kind, record.answers_in))
     }
 
     /// The token goes to the source itself, and nowhere else.

@@ -10,6 +10,7 @@ pub mod view;
 use std::collections::HashSet;
 
 use schema::api::{Refused, RefusedCode};
+use schema::base_url::BaseUrl;
 use schema::claim::{Claim, Dialect};
 use schema::hash::ClaimId;
 use schema::narinfo::{Delivery, guix, nix};
@@ -46,9 +47,11 @@ impl<'r> Shown<'r> {
         self.records.iter().find_map(|record| record.deriver.as_ref())
     }
 
-    fn delivery(&self) -> Delivery {
+    /// Where its NAR is: below the address of the view, unless the operator names another.
+    fn delivery(&self, nar_url: Option<&BaseUrl>) -> Delivery {
+        let name = nar_name(&self.claim().nar_hash(), self.file.compression);
         Delivery {
-            url: nar_name(&self.claim().nar_hash(), self.file.compression),
+            url: nar_url.map_or_else(|| name.clone(), |base| base.join(&name)),
             compression: self.file.compression,
             file_hash: Some(self.file.file_hash),
             file_size: Some(self.file.file_size),
@@ -62,9 +65,7 @@ impl<'r> Shown<'r> {
     ) -> impl Iterator<Item = (&'r Claim, &'r AttestationRecord)> + 's {
         self.records.iter().flat_map(move |record| {
             let words = record.attestations.iter();
-            words
-                .filter(|word| roll.counts(word, &record.claim))
-                .map(|word| (&record.claim, word))
+            words.filter(|word| roll.counts(word, &record.claim)).map(|word| (&record.claim, word))
         })
     }
 }
@@ -79,10 +80,8 @@ pub fn shown<'r>(
     (store_dir, panel): (&StoreDir, &Panel),
     roll: &Roll,
 ) -> Result<Shown<'r>, Refused> {
-    let claimed: Vec<Claimed<'r, '_>> = in_store(record, store_dir)
-        .into_iter()
-        .map(|records| Claimed { records, roll })
-        .collect();
+    let claimed: Vec<Claimed<'r, '_>> =
+        in_store(record, store_dir).into_iter().map(|records| Claimed { records, roll }).collect();
     let path = claimed.first().ok_or_else(|| never_seen(hash_part))?.path();
     let chosen = choose(path, &claimed, panel)?;
     with_file(chosen.records.clone())
@@ -116,9 +115,9 @@ fn with_file(records: Vec<&ClaimRecord>) -> Result<Shown<'_>, Refused> {
 }
 
 /// The narinfo for Nix, with the signatures of everybody whose word for it counts and who uses Nix's
-/// words.
+/// words. NARs are at `nar_url`, if that is told.
 #[must_use]
-pub fn narinfo(shown: &Shown<'_>, roll: &Roll) -> String {
+pub fn narinfo(shown: &Shown<'_>, roll: &Roll, nar_url: Option<&BaseUrl>) -> String {
     let words = shown.words(roll).filter(|(claim, _)| claim.dialect() == Dialect::Nix);
     // One who has said the same in several ledgers is named once.
     let mut met = HashSet::new();
@@ -126,19 +125,21 @@ pub fn narinfo(shown: &Shown<'_>, roll: &Roll) -> String {
         roll.signer(word).map(|signer| (signer.key.name(), &word.signature))
     });
     let address = shown.records.iter().find_map(|record| record.content_address.as_ref());
-    nix::print(shown.claim(), &shown.delivery(), (shown.deriver(), address), signatures)
+    nix::print(shown.claim(), &shown.delivery(nar_url), (shown.deriver(), address), signatures)
 }
 
 /// The narinfo for Guix, which reads one signature: the one by whom `rank` puts first. Nobody it ranks
 /// may have signed in Guix's words, and then there is none: such a narinfo is of use to those who have
 /// somebody's word from elsewhere. Words that name places where the NAR is not to be had here are
-/// passed over: a client might choose one of those.
+/// passed over: a client might choose one of those. Whatever is signed stays as it is: `nar_url` is
+/// for the place that is told after it.
 ///
 /// # Errors
 /// A NAR that Guix cannot unpack.
 pub fn guix_narinfo(
     shown: &Shown<'_>,
     roll: &Roll,
+    nar_url: Option<&BaseUrl>,
     rank: impl Fn(&AttestationRecord) -> Option<usize>,
 ) -> Result<String, Refused> {
     if !guix::is_readable(shown.file.compression) {
@@ -157,7 +158,7 @@ pub fn guix_narinfo(
         Some((claim, (key.name(), key.guix()?, &word.signature)))
     });
     let (claim, signed_by) = signed_by.map_or((shown.claim(), None), |(it, by)| (it, Some(by)));
-    Ok(guix::print(claim, shown.deriver(), signed_by, &shown.delivery()))
+    Ok(guix::print(claim, shown.deriver(), signed_by, &shown.delivery(nar_url)))
 }
 
 /// One thing that is claimed of a path, in whatever words, and who signed.

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::time::Duration;
 
+use schema::base_url::BaseUrl;
 use schema::key::KeyName;
 use schema::store_path::StoreDir;
 use schema::tlog::note::{NoteName, VerifierKey};
@@ -19,7 +20,7 @@ use thiserror::Error;
 
 pub use settings::Settings;
 use value::{Form, Kind};
-pub use value::{LogFormat, parse_span};
+pub use value::{LogFormat, Mirror, parse_span};
 
 /// What the names of the environment's variables begin with.
 pub const VARIABLE_PREFIX: &str = "NARPOOL_";
@@ -98,6 +99,12 @@ keys! {
     witness_timeout: Duration = Timeout("5s"),
     /// Keys of the logs whose checkpoints this pool cosigns, as their witness.
     witness_logs: Vec<VerifierKey> = VerifierKeys(""),
+    /// Mirrors of this pool that clients are told of: the address of each, a space, and the key by
+    /// which it cosigns what it has copied. At most 16.
+    mirrors: Vec<Mirror> = Mirrors(""),
+    /// Address that narinfos name for NARs, such as `https://b.example`: whoever is there must have
+    /// all of this pool's. Without one, NARs are where the narinfo is.
+    nar_url: Option<BaseUrl> = OptionalUrl(""),
     /// Refuse uploads that claim references which their NAR does not contain, or leave out some
     /// that it does contain.
     strict_references: bool = Flag("false"),

@@ -17,6 +17,7 @@ mod keys;
 mod ledger;
 mod logs;
 mod mirror;
+mod mirrors;
 mod nar_batches;
 mod narinfos;
 mod nars;
@@ -153,6 +154,7 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(attestations::attest))
         .routes(routes!(signers::list, signers::enrol))
         .routes(routes!(keys::event))
+        .routes(routes!(mirrors::list, mirrors::announce))
         .routes(routes!(ledger::receipt))
         .routes(routes!(claims::read))
         .routes(routes!(claims::read_many))

@@ -99,8 +99,7 @@ impl Ledger {
             covering,
         )?;
         let witness = identity.witness().clone();
-        let mirror =
-            Mirror::open(identity.mirror().clone(), identity.origin(), index, metrics)?;
+        let mirror = Mirror::open(identity.mirror().clone(), identity.origin(), index, metrics)?;
         Ok(Self {
             sequencer: Sequencer::start(
                 Arc::clone(index),
@@ -254,11 +253,7 @@ fn keys_origin(identity: &Identity) -> String {
     format!("{}/{}", identity.origin(), LogId::Keys)
 }
 
-fn replay(
-    index: &Index,
-    keys: impl Into<LogAt>,
-    mut signers: Signers,
-) -> Result<Signers, Error> {
+fn replay(index: &Index, keys: impl Into<LogAt>, mut signers: Signers) -> Result<Signers, Error> {
     let keys = keys.into();
     loop {
         let entries = index.log_entries(keys, signers.events(), REPLAY)?;

@@ -26,6 +26,7 @@ const SEQUENCER_BATCH: &str = "narpool_sequencer_batch_entries";
 
 const WITNESS_COSIGNED: &str = "narpool_witness_cosigned_entries";
 const WITNESS_FAILURES: &str = "narpool_witness_failures_total";
+const MIRROR_BEHIND: &str = "narpool_mirror_behind_entries";
 
 /// Until this is done, every observed second is kept one by one.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -138,6 +139,12 @@ impl Metrics {
         self.recorder.register_counter(&key, &WHO).increment(1);
     }
 
+    /// A mirror lacks so many entries of the ledger. Mirrors are those in the configuration.
+    pub fn mirror_behind(&self, mirror: &str, entries: u64) {
+        let key = Key::from_parts(MIRROR_BEHIND, vec![Label::new("mirror", mirror.to_owned())]);
+        self.recorder.register_gauge(&key, &WHO).set(entries as f64);
+    }
+
     /// All of it, in Prometheus' text format.
     #[must_use]
     pub fn render(&self) -> String {
@@ -220,6 +227,8 @@ fn recorder() -> PrometheusRecorder {
     }
     recorder.describe_gauge(UPLOADS.into(), None, "Uploads being received.".into());
     recorder.describe_gauge(LEDGER_SIZE.into(), None, "Entries of the ledger.".into());
+    let meaning = "Entries of the ledger that a mirror lacks, as far as it has told.";
+    recorder.describe_gauge(MIRROR_BEHIND.into(), None, meaning.into());
     let meaning = "Seconds from a request's header to its answer's, by route.";
     recorder.describe_histogram(REQUEST_SECONDS.into(), None, meaning.into());
     mirror::describe(&recorder);

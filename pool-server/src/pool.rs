@@ -7,6 +7,7 @@ mod evidence;
 mod flat_file;
 mod ledger;
 mod mirror;
+mod mirrors;
 mod nar_batch;
 mod pieces;
 mod policies;
@@ -38,6 +39,7 @@ use crate::rejected::Error;
 use crate::roll::Roll;
 
 use flat_file::FlatFiles;
+use mirrors::Announced;
 use policies::Policies;
 
 pub use answer::{FoundListing, FoundNar};
@@ -61,6 +63,7 @@ pub struct Pool {
     evidence_turns: Arc<Semaphore>,
     followers: Arc<Semaphore>,
     flat_files: FlatFiles,
+    announced: Announced,
 }
 
 impl Pool {
@@ -96,6 +99,7 @@ impl Pool {
             evidence_turns: Arc::new(Semaphore::new(evidence::AT_ONCE)),
             followers: Arc::new(Semaphore::new(ledger::FOLLOWERS)),
             flat_files: FlatFiles::new(),
+            announced: Announced::new(&config.mirrors),
             config,
         }))
     }

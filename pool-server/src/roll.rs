@@ -92,9 +92,8 @@ impl Roll {
     #[must_use]
     pub fn counts(&self, word: &AttestationRecord, claim: &Claim) -> bool {
         let name = claim.path().base().name();
-        self.of(word.ledger).is_some_and(|signers| {
-            signers.counts(&word.key_id, word.index, name, word.logged_at)
-        })
+        self.of(word.ledger)
+            .is_some_and(|signers| signers.counts(&word.key_id, word.index, name, word.logged_at))
     }
 
     /// The key that has this name now, or had it last. A name means what the first ledger says that

@@ -8,6 +8,7 @@ mod evidence;
 mod keys;
 mod ledger;
 mod mirror;
+mod mirrors;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -39,6 +40,9 @@ pub use self::mirror::{
     ClaimTexts, ClaimsKept, ElsewhereAnswer, ElsewhereRequest, FindRequest, FindResponse,
     LedgerReport, Ledgers, LogEdge, LogFork, LogReport, LogSource, MAX_CLAIM_BYTES,
     MAX_CLAIM_TEXTS, MAX_NARS, MirrorAnswer, MirrorRequest, NarElsewhere, NarFound, WantedNars,
+};
+pub use self::mirrors::{
+    MAX_MIRROR_ANNOUNCEMENT_LEN, MAX_MIRRORS, MirrorAnnouncement, MirrorReport, Mirrors,
 };
 
 /// The published description of the API, OpenAPI 3.1.

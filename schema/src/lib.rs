@@ -8,6 +8,7 @@
 pub mod api;
 pub mod attestation;
 pub mod base32;
+pub mod base_url;
 pub mod cache_info;
 pub mod claim;
 pub mod compression;

@@ -10,6 +10,7 @@ pub mod front;
 pub mod guix;
 pub mod lab;
 pub mod log_copy;
+pub mod mirror;
 pub mod nar;
 pub mod nix;
 pub mod program;

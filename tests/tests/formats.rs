@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod formats {
     mod arbitrary;
+    mod base_url;
     mod batch;
     mod cache_info;
     mod claim;

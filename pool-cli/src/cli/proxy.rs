@@ -28,6 +28,14 @@ pub(crate) struct Proxy {
     #[arg(long, value_name = "URL")]
     pub(crate) from: Vec<String>,
 
+    /// Take NARs from no mirrors but those named here.
+    ///
+    /// Without this, each pool is asked which mirrors it has, and those are asked for NARs, too: the
+    /// nearest first, without any token. They are believed in nothing. A pool that is asked by https
+    /// leads only to mirrors by https.
+    #[arg(long)]
+    pub(crate) no_mirrors: bool,
+
     /// Where to listen: an address of this machine's own loopback. Port 0 lets the kernel choose.
     ///
     /// A socket that systemd hands over is used instead.
@@ -90,7 +98,7 @@ What the package manager remembers:
   NAR is fetched.
 
 What the proxy answers:
-  /                   how it fares, in plain text
+  /                   how it fares, in plain text; with each source of NARs, mirrors among them
   /metrics, /healthz  for Prometheus, and for whoever looks whether it runs
   <hash>.narinfo      what the policy allows, signed with the host's key; else 404 with the reason
   signing-key.pub     the host's key

@@ -77,6 +77,14 @@ pub(crate) struct Fetch {
     #[arg(long = "from", value_name = "URL")]
     pub(crate) caches: Vec<String>,
 
+    /// Take NARs from no mirrors but those named here.
+    ///
+    /// Without this, each pool is asked which mirrors it has, and those are asked for NARs, too: the
+    /// nearest first, without any token. They are believed in nothing. A pool that is asked by https
+    /// leads only to mirrors by https.
+    #[arg(long)]
+    pub(crate) no_mirrors: bool,
+
     #[command(flatten)]
     pub(crate) judging: Judging,
 }

@@ -31,8 +31,14 @@ pub(super) async fn run(fetch: Fetch, global: &Global, output: &'static Output) 
     let judge = Judge::of(&fetch.policy, &fetch.judging, global, output)?;
     let to = &fetch.to;
     let export = if fetch.export { Some(Export::new(&fetch, judge.policy())?) } else { None };
-    let allowed = allowed(&judge, &roots).await?;
     let sources = sources(&fetch, global, output)?;
+    let mirrors = async {
+        if !fetch.no_mirrors {
+            sources.learn_mirrors().await;
+        }
+    };
+    let (allowed, ()) = tokio::join!(allowed(&judge, &roots), mirrors);
+    let allowed = allowed?;
     let fetched = match export {
         Some(export) => export.write(&judge, &roots, &allowed, &sources, output).await?,
         None if fetch.cache => {

@@ -74,11 +74,7 @@ struct Source {
 }
 
 impl Carrier {
-    fn new(
-        carry: &cli::Carry,
-        global: &Global,
-        output: &'static Output,
-    ) -> Result<Self> {
+    fn new(carry: &cli::Carry, global: &Global, output: &'static Output) -> Result<Self> {
         let to = carry.to.as_deref().or(global.server.as_deref());
         let target = Access::find_at(to, global)?;
         let source = |url: &String| {
@@ -224,6 +220,3 @@ fn keys_of(ledger: &LedgerReport) -> Result<LogKeys> {
         Failure::could_not_tell(format!("the ledger {}: {why}", ledger.origin)).into()
     })
 }
-
-#[cfg(test)]
-mod tests;

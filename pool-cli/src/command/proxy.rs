@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use schema::claim::Dialect;
@@ -45,11 +46,14 @@ pub(super) async fn run(
         ca_file: global.ca_file.clone(),
     };
     let caches: Vec<Access> = arguments.from.iter().map(cache).collect();
-    let sources = Sources::new(&pools, &caches, Pace::default(), output)?;
+    let sources = Arc::new(Sources::new(&pools, &caches, Pace::default(), output)?);
     let store_dir = judge.policy().store_dir().clone();
     let key = HostKey::of(&state, dialect_of(&store_dir))?;
-    let proxy = proxy::Proxy::new(judge, sources, key, store_dir, output);
+    let proxy = proxy::Proxy::new(judge, Arc::clone(&sources), key, store_dir, output);
     let door = Door::open(arguments.listen)?;
+    if !arguments.no_mirrors {
+        tokio::spawn(async move { sources.follow_mirrors().await });
+    }
     let stopped = async {
         stop.recv().await;
     };
@@ -97,6 +101,7 @@ fn print(
     for cache in &arguments.from {
         words.extend([text("--from"), text(cache)]);
     }
+    words.extend(arguments.no_mirrors.then(|| text("--no-mirrors")));
     let setup = Setup {
         listen: arguments.listen,
         key: HostKey::of(state, dialect)?.public(),

@@ -55,7 +55,7 @@ impl Metrics {
 
     /// All of it, in Prometheus' text format.
     pub(super) fn render(&self, sources: &Sources, prefetch: &Prefetch) -> String {
-        for source in sources.iter() {
+        for source in sources.all() {
             let record = source.record();
             let label = || Label::new("source", source.address().to_owned());
             self.counter(SOURCE_NARS, vec![label()]).absolute(record.given);

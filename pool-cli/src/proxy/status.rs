@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::Proxy;
 use crate::output::bytes;
+use crate::source::Kind;
 
 impl Proxy {
     /// What this is, how the judge fares, and what became of asking each source.
@@ -18,9 +19,13 @@ impl Proxy {
             let _ = writeln!(page, "{line}");
         }
         let _ = writeln!(page, "\nsources of NARs, which are checked and not believed:");
-        for source in self.sources.iter() {
+        for source in self.sources.all() {
             let record = source.record();
-            let _ = write!(page, "  {}: {} given", source.address(), record.given);
+            let kind = if source.kind() == Kind::Mirror { " (mirror)" } else { "" };
+            let _ = write!(page, "  {}{kind}: {} given", source.address(), record.given);
+            if let Some(time) = record.answers_in {
+                let _ = write!(page, ", answers in {} ms", time.as_millis());
+            }
             for (code, count) in &record.faults {
                 let _ = write!(page, ", {code} {count}");
             }

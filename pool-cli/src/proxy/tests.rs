@@ -76,7 +76,7 @@ impl Running {
             Dialect::Nix => StoreDir::nix(),
             Dialect::Guix => StoreDir::guix(),
         };
-        let proxy = Proxy::new(judge.clone(), sources, key, store_dir, quiet());
+        let proxy = Proxy::new(judge.clone(), Arc::new(sources), key, store_dir, quiet());
         let door = Door::bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = door.address().to_string().parse().unwrap();
         let (stop, stopped) = oneshot::channel();

@@ -6,7 +6,8 @@ use reqwest::header::{ACCEPT, CONTENT_TYPE};
 use reqwest::{Method, Response, StatusCode};
 use schema::api::{
     ClaimTexts, ClaimsKept, ElsewhereAnswer, ElsewhereRequest, FindRequest, FindResponse, Ledgers,
-    LogEdge, MAX_NARS, MirrorAnswer, MirrorRequest, NarElsewhere, NarFound, WantedNars,
+    LogEdge, MAX_NARS, MirrorAnnouncement, MirrorAnswer, MirrorReport, MirrorRequest, NarElsewhere,
+    NarFound, WantedNars,
 };
 use schema::hash::NarHash;
 use schema::nar_batch::MAX_BATCH_LEN;
@@ -171,8 +172,8 @@ impl Remote<'_> {
 
     /// Tells a pool how far its log is mirrored, by a checkpoint that the mirror has cosigned.
     pub(crate) async fn announce(&self, checkpoint: String) -> Result<()> {
-        let request = serde_json::json!({ "checkpoint": checkpoint });
-        let _: serde_json::Value = self.tell("/api/v1/mirrors", &request).await?;
+        let request = MirrorAnnouncement { checkpoint };
+        let _: MirrorReport = self.tell("/api/v1/mirrors", &request).await?;
         Ok(())
     }
 

@@ -49,7 +49,7 @@ impl Source {
         Ok((told.delivery.url, told.delivery.compression))
     }
 
-    /// The text of a narinfo.
+    /// The text of a narinfo, or of another short answer.
     pub(super) async fn narinfo(&self, mut response: Response) -> Result<BytesMut, Fault> {
         let mut text = BytesMut::new();
         while let Some(piece) = self.pace.wait(response.chunk()).await? {
@@ -71,7 +71,7 @@ impl Source {
             .ok_or_else(|| Fault::Unavailable(format!("it points to {url:?}")))
     }
 
-    async fn ask(&self, url: Url) -> Result<Response, Fault> {
+    pub(super) async fn ask(&self, url: Url) -> Result<Response, Fault> {
         let response = self.pace.wait(self.get(url).send()).await?;
         match response.status() {
             StatusCode::OK => Ok(response),

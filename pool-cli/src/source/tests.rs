@@ -1,6 +1,7 @@
 pub(crate) mod scripted;
 
 mod large;
+mod mirrors;
 mod prefetch;
 mod upstream;
 
@@ -143,7 +144,7 @@ async fn liars_come_last_and_the_worst_of_them_the_very_last() {
     let sources = Sources::new(&access, &[], PATIENT, quiet()).unwrap();
     let order = |of: &Sources| -> Vec<usize> {
         let offers = of.of(&allowed("a", &nar, &[(0, NONE), (1, NONE), (2, NONE)]));
-        let at = |offer: &Offer| of.iter().position(|it| Arc::ptr_eq(it, &offer.source));
+        let at = |offer: &Offer| of.all().iter().position(|it| Arc::ptr_eq(it, &offer.source));
         offers.iter().map(|offer| at(offer).unwrap()).collect()
     };
     assert_eq!(order(&sources), [0, 1, 2]);

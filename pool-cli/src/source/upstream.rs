@@ -12,7 +12,7 @@ use schema::cache_info::CacheInfo;
 use schema::store_path::{HashPart, StoreDir};
 
 use super::download::PackedFile;
-use super::{Download, Fault, Pace, Source, Told, Wanted, near_or_certified};
+use super::{Download, Fault, Kind, Pace, Source, Told, Wanted, near_or_certified};
 use crate::credentials::Access;
 use crate::exit::Failure;
 use crate::output::Output;
@@ -37,7 +37,7 @@ impl Upstream {
         output: &'static Output,
     ) -> Result<Arc<Self>> {
         let access = Access { token: None, ..access.clone() };
-        let source = Source::new(&access, near_or_certified(), pace, output)?;
+        let source = Source::new(&access, near_or_certified(), Kind::Cache, (pace, output))?;
         let dir = store_dir(&source).await.map_err(|why| {
             let message = format!("{} does not say which store it is of: {why}", source.address());
             let hint = "is this the address of a binary cache or of `guix publish`? Its \
@@ -53,7 +53,7 @@ impl Upstream {
         pace: Pace,
         output: &'static Output,
     ) -> Result<Arc<Self>> {
-        let source = Source::new(access, redirect::Policy::none(), pace, output)?;
+        let source = Source::new(access, redirect::Policy::none(), Kind::Pool, (pace, output))?;
         Ok(Arc::new(Self { source, dir: StoreDir::nix(), came: AtomicU64::new(0) }))
     }
 

@@ -29,9 +29,10 @@ pub fn divergence(
     record: &PathRecord,
     roll: &Roll,
 ) -> Option<Divergence> {
-    let mut words = record.claims.iter().flat_map(|claim| {
-        claim.attestations.iter().map(move |word| (word, claim.claim.path()))
-    });
+    let mut words = record
+        .claims
+        .iter()
+        .flat_map(|claim| claim.attestations.iter().map(move |word| (word, claim.claim.path())));
     let (word, path) = words.find(|(it, _)| it.ledger.is_own() && it.index == index)?;
     let mut backed = backed(path, record, roll);
     backed.sort_by_key(|backed| backed.since);

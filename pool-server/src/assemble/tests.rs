@@ -58,7 +58,7 @@ fn ask_with(
     let hash_part = "7h7qgvs4kgzsn8a6rb273saxyqh4jxlz".parse().unwrap();
     let panel = Panel::of(&view, &default, signers).map_err(|refused| refused.code)?;
     let shown = shown(&hash_part, Some(&record), (&StoreDir::nix(), &panel), signers);
-    let text = narinfo(&shown.map_err(|refused| refused.code)?, signers);
+    let text = narinfo(&shown.map_err(|refused| refused.code)?, signers, None);
     Ok(NarInfo::parse_nix(text.as_bytes()).unwrap())
 }
 

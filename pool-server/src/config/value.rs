@@ -2,6 +2,7 @@
 
 mod files;
 mod logs;
+mod mirrors;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -13,6 +14,8 @@ use schema::store_path::StoreDir;
 use crate::log;
 pub(super) use files::{Directory, Files, OptionalFile};
 pub(super) use logs::{OptionalNoteName, VerifierKeys};
+pub use mirrors::Mirror;
+pub(super) use mirrors::{Mirrors, OptionalUrl};
 
 /// How a kind of value is written in the file. A string is always understood, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

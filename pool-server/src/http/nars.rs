@@ -7,9 +7,7 @@ use axum::extract::{Path, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
-use schema::api::{
-    MAX_MISSING, MissingRequest, MissingResponse, NarReport, NarStored, Problem,
-};
+use schema::api::{MAX_MISSING, MissingRequest, MissingResponse, NarReport, NarStored, Problem};
 use schema::compression::Compression;
 use schema::hash::{FileHash, NarHash};
 use serde::Deserialize;

@@ -48,7 +48,7 @@ fn readiness(witnesses: &[WitnessReport], mirrored: &[String]) -> String {
 }
 
 pub(super) async fn metrics(State(pool): State<Shared>, _: MayRead) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], pool.metrics.render())
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], pool.metrics_text())
 }
 
 pub(super) async fn openapi() -> impl IntoResponse {

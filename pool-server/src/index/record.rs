@@ -88,7 +88,7 @@ pub(super) fn read_path(bytes: &[u8]) -> Result<PathRecord, Error> {
     });
     claims
         .map(|claims| PathRecord { claims })
-    .ok_or_else(|| Error::Damaged("a path's record in the index does not read".to_owned()))
+        .ok_or_else(|| Error::Damaged("a path's record in the index does not read".to_owned()))
 }
 
 pub(super) fn read_blob(bytes: &[u8]) -> Result<BlobRecord, Error> {

@@ -12,19 +12,17 @@ mod entries;
 mod held;
 mod report;
 mod source;
-#[cfg(test)]
-mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use schema::evidence::LogKeys;
+use schema::hash::OriginHash;
 use schema::key::PublicKey;
 use schema::signers::Signers;
 use schema::tlog::checkpoint::Origin;
 use schema::tlog::cosignature::Cosigner;
 use schema::tlog::edge::Edge;
-use schema::hash::OriginHash;
 use schema::tlog::note::NoteName;
 
 use super::log::resume;
@@ -84,13 +82,11 @@ impl Mirror {
     }
 
     /// What every mirrored log holds, for the sequencer that will append to them.
-    pub(super) fn edges(
-        index: &Index,
-    ) -> Result<std::collections::HashMap<LogAt, Edge>, Error> {
+    pub(super) fn edges(index: &Index) -> Result<std::collections::HashMap<LogAt, Edge>, Error> {
         let ledgers = index.mirrored_ledgers()?;
-        let logs = ledgers.iter().flat_map(|(ledger, _)| {
-            LogId::ALL.map(|log| LogAt { ledger: *ledger, log })
-        });
+        let logs = ledgers
+            .iter()
+            .flat_map(|(ledger, _)| LogId::ALL.map(|log| LogAt { ledger: *ledger, log }));
         logs.map(|log| Ok((log, resume(log, index, index.log_size(log)?)?))).collect()
     }
 
@@ -216,9 +212,8 @@ impl HeldLedger {
         cosigner: &Cosigner,
     ) -> Result<Self, Error> {
         let keys = keys_of(&record).map_err(|rejected| Error::Damaged(rejected.detail))?;
-        let open = |log, key| {
-            HeldLog::open(LogAt { ledger: id, log }, key, index, cosigner).map(Arc::new)
-        };
+        let open =
+            |log, key| HeldLog::open(LogAt { ledger: id, log }, key, index, cosigner).map(Arc::new);
         let logs = [
             open(LogId::Keys, keys.keys().clone())?,
             open(LogId::Attestations, keys.attestations().clone())?,

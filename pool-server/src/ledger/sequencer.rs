@@ -22,8 +22,8 @@ use schema::tlog::edge::Edge;
 use tokio::sync::{mpsc, oneshot};
 
 use super::log::Log;
-use super::step::{Step, reached};
 use super::mirror::MirroredEntry;
+use super::step::{Step, reached};
 use super::{Kept, Vouched};
 use crate::index::{
     DebugInfoRecord, ElsewhereRecord, FileRecord, Index, LedgerId, LedgerRecord, LogAt, LogId,
@@ -235,8 +235,7 @@ impl Worker {
     }
 
     fn take(&mut self, orders: Vec<Order>) {
-        let roll =
-            Arc::clone(&self.roll.read().unwrap_or_else(std::sync::PoisonError::into_inner));
+        let roll = Arc::clone(&self.roll.read().unwrap_or_else(std::sync::PoisonError::into_inner));
         let mut group = Group::new(&self.index, &roll, &self.logs, self.clock.now());
         let answers: Vec<Reply> =
             orders.into_iter().map(|order| answer_later(&mut group, order)).collect();

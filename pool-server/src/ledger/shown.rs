@@ -10,7 +10,7 @@ use schema::hash::TreeHash;
 use schema::tlog::bundle;
 use schema::tlog::checkpoint::SignedCheckpoint;
 use schema::tlog::edge::Edge;
-use schema::tlog::merkle::Nodes;
+use schema::tlog::merkle::{self, Nodes};
 use schema::tlog::multi_proof::{self, MultiProof};
 use schema::tlog::proof::{self, ConsistencyProof, InclusionProof, ProveError};
 use schema::tlog::tile::{BundleAddress, FULL_WIDTH, TileAddress, TileNodesError};
@@ -176,6 +176,14 @@ impl Shown {
     /// As [`inclusion`](Self::inclusion).
     pub fn consistency(&self, old: u64, published: &Published) -> Result<ConsistencyProof, Error> {
         proof::consistency(old, published.size(), &self.nodes(published)).map_err(unproven)
+    }
+
+    /// The root of the tree with the first `size` entries of a published tree, which has as many.
+    ///
+    /// # Errors
+    /// A failing database.
+    pub fn root(&self, size: u64, published: &Published) -> Result<TreeHash, Error> {
+        merkle::root(size, &self.nodes(published)).map_err(unreadable)
     }
 
     /// The nodes of a published tree.

@@ -22,7 +22,9 @@ impl Metrics {
 
     /// An attestation came to the readers of this mirror so many seconds after its ledger took it.
     pub fn mirror_delay(&self, seconds: u64) {
-        self.recorder.register_histogram(&Key::from_static_name(DELAY), &WHO).record(seconds as f64);
+        self.recorder
+            .register_histogram(&Key::from_static_name(DELAY), &WHO)
+            .record(seconds as f64);
     }
 }
 

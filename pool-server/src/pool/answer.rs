@@ -123,15 +123,16 @@ impl Pool {
         dialect: Dialect,
         roll: &Roll,
     ) -> Result<String, Refused> {
+        let nar_url = self.config.nar_url.as_ref();
         if dialect == Dialect::Nix {
-            return Ok(assemble::narinfo(shown, roll));
+            return Ok(assemble::narinfo(shown, roll, nar_url));
         }
         if let View::Policy(name) = view {
             let rank = |word: &AttestationRecord| self.principal_of(name, word, roll);
-            return assemble::guix_narinfo(shown, roll, rank);
+            return assemble::guix_narinfo(shown, roll, nar_url, rank);
         }
         let panel = self.panel(view, roll)?;
-        assemble::guix_narinfo(shown, roll, |word| panel.rank(word, roll))
+        assemble::guix_narinfo(shown, roll, nar_url, |word| panel.rank(word, roll))
     }
 
     /// What a view shows of a path, or why it shows nothing.

@@ -239,7 +239,8 @@ struct Told {
 fn of_each_path(record: &PathRecord, covered: u64, roll: &Roll) -> BTreeMap<StorePath, Told> {
     let mut paths: BTreeMap<StorePath, Told> = BTreeMap::new();
     for record in &record.claims {
-        let words = record.attestations.iter().filter(|word| word.ledger.is_own() && word.index < covered);
+        let words =
+            record.attestations.iter().filter(|word| word.ledger.is_own() && word.index < covered);
         let entries: Vec<_> = words.filter_map(|word| attestation_report(word, roll)).collect();
         if entries.is_empty() {
             continue;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt};
 use schema::api::{
-    ClaimTexts, ElsewhereRequest, LedgerReport, Ledgers, LogEdge, LogReport, MAX_CLAIM_TEXTS, MAX_NARS,
-    MirrorRequest, NarElsewhere, NarFound, WantedNars,
+    ClaimTexts, ElsewhereRequest, LedgerReport, Ledgers, LogEdge, LogReport, MAX_CLAIM_TEXTS,
+    MAX_NARS, MirrorRequest, NarElsewhere, NarFound, WantedNars,
 };
 use schema::claim::Claim;
 use schema::hash::{NarHash, OriginHash};
@@ -79,7 +79,11 @@ impl Pool {
         check_source(&source).map_err(Unmirrored::Rejected)?;
         let mirror = Arc::clone(self.mirror());
         let taken = tokio::task::spawn_blocking(move || {
-            if fork { mirror.add_fork(&body, &source) } else { mirror.add_checkpoint(&body, &source) }
+            if fork {
+                mirror.add_fork(&body, &source)
+            } else {
+                mirror.add_checkpoint(&body, &source)
+            }
         });
         taken.await.map_err(|error| Error::Index(format!("mirroring stopped: {error}")))?
     }
@@ -103,7 +107,9 @@ impl Pool {
                 Ok(true) => taken += 1,
                 Ok(false) => break,
                 // What came whole is kept; the sender goes on from there.
-                Err(Unmirrored::Rejected(cut)) if taken > 0 && cut.code == "body_truncated" => break,
+                Err(Unmirrored::Rejected(cut)) if taken > 0 && cut.code == "body_truncated" => {
+                    break;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -244,9 +250,8 @@ pub(super) fn check_count(count: usize) -> Result<(), Rejected> {
 fn check_source(source: &str) -> Result<(), Rejected> {
     let address = source.strip_prefix("http://").or_else(|| source.strip_prefix("https://"));
     let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>\\^`{|}?#".contains(&byte);
-    let is_one = address.is_some_and(|rest| {
-        !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(plain)
-    });
+    let is_one = address
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(plain));
     if is_one && source.len() <= MAX_SOURCE_LEN && !source.ends_with('/') {
         return Ok(());
     }

@@ -146,7 +146,11 @@ impl Pool {
 }
 
 impl Held {
-    fn remembered(&self, moment: &Moment, hash_part: &HashPart) -> Option<Result<ClaimId, Refused>> {
+    fn remembered(
+        &self,
+        moment: &Moment,
+        hash_part: &HashPart,
+    ) -> Option<Result<ClaimId, Refused>> {
         let verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
         (verdicts.moment == *moment).then(|| verdicts.by_part.get(hash_part).cloned()).flatten()
     }

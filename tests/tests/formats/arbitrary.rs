@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 use proptest::sample::select;
+use schema::base_url::BaseUrl;
 use schema::base32;
 use schema::claim::Claim;
 use schema::compression::Compression;
@@ -126,6 +127,14 @@ pub(super) fn narinfo_in(dir: StoreDir) -> impl Strategy<Value = NarInfo> {
 
 pub(super) fn narinfo() -> impl Strategy<Value = NarInfo> {
     store_dir().prop_flat_map(narinfo_in)
+}
+
+/// The address of a server.
+pub(super) fn base_url() -> impl Strategy<Value = BaseUrl> {
+    let host = "([0-9a-z][0-9a-zA-Z._-]{0,40}|\\[[0-9a-f:.]{2,39}\\])";
+    let rest = "(:[1-9][0-9]{0,3})?(/[0-9A-Za-z._~%!$&()*+;=:@-]{1,20}){0,4}";
+    let text = format!("https?://{host}{rest}");
+    proptest::string::string_regex(&text).expect("a pattern").prop_map(|url| parsed(&url))
 }
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(text: &str) -> T {

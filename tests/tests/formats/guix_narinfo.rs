@@ -13,7 +13,7 @@ use schema::narinfo::Delivery;
 use schema::narinfo::guix::{GuixNarInfo, GuixNarInfoError, SignatureLine, is_readable, print};
 use tests::program::project;
 
-use super::arbitrary::{base_name, compression, guix_claim, guix_key};
+use super::arbitrary::{base_name, base_url, compression, guix_claim, guix_key};
 use super::mutation::mutation;
 
 fn vector(name: &str) -> String {
@@ -23,18 +23,17 @@ fn vector(name: &str) -> String {
 /// Where a pool has a NAR.
 fn delivery() -> impl Strategy<Value = Delivery> {
     let file = (any::<[u8; 32]>(), compression(), prop::option::of(1u64..));
-    file.prop_filter("Guix unpacks it", |(_, compression, _)| is_readable(*compression)).prop_map(
-        |(hash, compression, file_size)| Delivery {
-            url: format!(
-                "nar/{}.nar{}",
-                NarHash::from_bytes(hash).to_nix32(),
-                compression.suffix()
-            ),
+    let file = file.prop_filter("Guix unpacks it", |(_, compression, _)| is_readable(*compression));
+    (file, prop::option::of(base_url())).prop_map(|((hash, compression, file_size), elsewhere)| {
+        let place =
+            format!("nar/{}.nar{}", NarHash::from_bytes(hash).to_nix32(), compression.suffix());
+        Delivery {
+            url: elsewhere.map_or_else(|| place.clone(), |base| base.join(&place)),
             compression,
             file_hash: Some(FileHash::from_bytes(hash)),
             file_size,
-        },
-    )
+        }
+    })
 }
 
 /// What crashes Guix, by its own `guix/narinfo.scm`: a narinfo without one of these fields, a NAR hash

@@ -116,7 +116,8 @@ impl<'a> LogCarrier<'a> {
             }
         }
         let claims = self.claims(&entries).await?;
-        let offered: Vec<Offered> = claims.iter().map(|(entry, claim)| Offered::of(entry, claim, table)).collect();
+        let offered: Vec<Offered> =
+            claims.iter().map(|(entry, claim)| Offered::of(entry, claim, table)).collect();
         // With roots, what is wanted is known once everything is there.
         let chosen = match self.carrier.filter.has_roots() {
             true => HashSet::new(),
@@ -148,7 +149,6 @@ impl<'a> LogCarrier<'a> {
         }
         Ok(claims)
     }
-
 }
 
 fn head(origin: &Origin, start: u64, end: u64) -> Result<Vec<u8>> {

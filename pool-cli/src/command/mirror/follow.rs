@@ -63,7 +63,8 @@ async fn listen(access: Access, tell: Sender<()>, output: &'static Output) {
         // What happened in the meantime is news, too; and whoever asks then says what is wrong.
         let _ = hear(&access, &tell, output).await;
         let _ = tell.try_send(());
-        pause = if began.elapsed() > LAST_PAUSE { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
+        pause =
+            if began.elapsed() > LAST_PAUSE { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
         sleep(pause).await;
     }
 }

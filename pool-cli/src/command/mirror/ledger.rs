@@ -51,7 +51,8 @@ impl Carrier {
         keys: &LogKeys,
     ) -> Result<Brought, ReadError> {
         // What is read later covers what was read before: each log before those that it speaks of.
-        let logs = [(INDEX, keys.index()), (ATTESTATIONS, keys.attestations()), (KEYS, keys.keys())];
+        let logs =
+            [(INDEX, keys.index()), (ATTESTATIONS, keys.attestations()), (KEYS, keys.keys())];
         let mut carriers = Vec::with_capacity(logs.len());
         for (log, key) in logs {
             let Some(carrier) = self.log_carrier(number, log, key, theirs, ours) else { continue };

@@ -197,7 +197,8 @@ impl<'a> LogCarrier<'a> {
             return error;
         }
         let accused = async {
-            let proof = tiles.fork(old).await.map_err(|_| anyhow::anyhow!("it shows no whole tree"))?;
+            let proof =
+                tiles.fork(old).await.map_err(|_| anyhow::anyhow!("it shows no whole tree"))?;
             let body = AddFork::new(old, proof, shown.clone())?.to_string();
             let source = &self.carrier.sources[self.number].access.server;
             self.carrier.target.add_checkpoint("add-fork", body, source).await

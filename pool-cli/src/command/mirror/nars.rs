@@ -76,13 +76,13 @@ impl Carrier {
         let upstream = self.upstream(number).await?;
         let fetched = Fetched::default();
         let progress = &self.output.progress(found.len(), total);
-        let fetching = stream::iter(loads(found)).map(Ok).try_for_each_concurrent(
-            self.jobs,
-            async |load| match load {
-                Load::Alone(nar) => self.alone(&upstream, &nar, &fetched, progress).await,
-                Load::Together(nars) => self.together(number, &nars, &fetched, progress).await,
-            },
-        );
+        let fetching =
+            stream::iter(loads(found)).map(Ok).try_for_each_concurrent(self.jobs, async |load| {
+                match load {
+                    Load::Alone(nar) => self.alone(&upstream, &nar, &fetched, progress).await,
+                    Load::Together(nars) => self.together(number, &nars, &fetched, progress).await,
+                }
+            });
         tokio::select! {
             done = fetching => done?,
             never = progress.tell() => match never {},

@@ -1,8 +1,8 @@
 //! What came of a round.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde::Serialize;

@@ -57,7 +57,9 @@ fn of_log(log: &LogReport) -> Vec<String> {
         let (source, first) = (&fork.source, fork.size);
         let met = time(fork.met_at);
         lines.push(format!("    forked: {source} showed other first {first} entries at {met}"));
-        lines.push("    it is not followed any more; the two checkpoints, both signed by the log:".into());
+        lines.push(
+            "    it is not followed any more; the two checkpoints, both signed by the log:".into(),
+        );
         let notes = fork.mirrored.lines().chain(fork.other.lines());
         lines.extend(notes.map(|line| format!("      {line}").trim_end().to_owned()));
     }

@@ -59,8 +59,16 @@ fn ask(claims: Vec<ClaimRecord>, view: View) -> Result<String, RefusedCode> {
     let panel = panel.map_err(|refused| refused.code)?;
     let shown = shown(&hash_part, Some(&record), (&StoreDir::guix(), &panel), &signers);
     let shown = shown.map_err(|refused| refused.code)?;
-    let text = guix_narinfo(&shown, &signers, |key_id| panel.rank(key_id, &signers));
-    text.map_err(|refused| refused.code)
+    let told = |nar_url| {
+        guix_narinfo(&shown, &signers, nar_url, |key_id| panel.rank(key_id, &signers))
+            .map_err(|refused| refused.code)
+    };
+    let text = told(None)?;
+    // Elsewhere is told in the one line that is about it, below all that is signed.
+    let elsewhere = told(Some(&"https://b.example/".parse().unwrap()))?;
+    let (claimed, place) = text.rsplit_once("\nURL: ").unwrap();
+    assert_eq!(elsewhere, format!("{claimed}\nURL: https://b.example/{place}"));
+    Ok(text)
 }
 
 /// By whom a narinfo is signed, by a signature that holds.

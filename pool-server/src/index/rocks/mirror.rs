@@ -163,7 +163,11 @@ impl Batch<'_> {
     ///
     /// # Errors
     /// As [`put_path`](Self::put_path).
-    pub fn put_mirrored_ledger(&mut self, id: LedgerId, ledger: &LedgerRecord) -> Result<(), Error> {
+    pub fn put_mirrored_ledger(
+        &mut self,
+        id: LedgerId,
+        ledger: &LedgerRecord,
+    ) -> Result<(), Error> {
         self.put(&MIRRORED_LEDGERS, &id.number().to_be_bytes(), &to_json(ledger)?)
     }
 

@@ -52,12 +52,12 @@ impl Mirror {
     /// # Errors
     /// Why not.
     pub fn add_checkpoint(&self, body: &[u8], source: &str) -> Result<(), Unmirrored> {
-        let request = AddCheckpoint::parse(body)
-            .map_err(|error| Unmirrored::Malformed(error.to_string()))?;
+        let request =
+            AddCheckpoint::parse(body).map_err(|error| Unmirrored::Malformed(error.to_string()))?;
         let origin = request.checkpoint().checkpoint().origin();
-        let log = self.log_of(origin).ok_or_else(|| {
-            Unmirrored::UnknownLog(format!("{origin} is not mirrored here"))
-        })?;
+        let log = self
+            .log_of(origin)
+            .ok_or_else(|| Unmirrored::UnknownLog(format!("{origin} is not mirrored here")))?;
         let shown = request.checkpoint().clone().verify(&log.key);
         let shown = shown.map_err(|error| Unmirrored::Unsigned(error.to_string()))?;
         let _turn = log.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -96,9 +96,9 @@ impl Mirror {
         let request =
             AddFork::parse(body).map_err(|error| Unmirrored::Malformed(error.to_string()))?;
         let origin = request.checkpoint().checkpoint().origin();
-        let log = self.log_of(origin).ok_or_else(|| {
-            Unmirrored::UnknownLog(format!("{origin} is not mirrored here"))
-        })?;
+        let log = self
+            .log_of(origin)
+            .ok_or_else(|| Unmirrored::UnknownLog(format!("{origin} is not mirrored here")))?;
         let shown = request.checkpoint().clone().verify(&log.key);
         let shown = shown.map_err(|error| Unmirrored::Unsigned(error.to_string()))?;
         let _turn = log.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

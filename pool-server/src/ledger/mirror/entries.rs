@@ -53,9 +53,9 @@ impl Mirror {
     /// next.
     pub fn begin(&self, head: &AddEntries) -> Result<Upload, Unmirrored> {
         let origin = head.origin();
-        let log = self.log_of(origin).ok_or_else(|| {
-            Unmirrored::UnknownLog(format!("{origin} is not mirrored here"))
-        })?;
+        let log = self
+            .log_of(origin)
+            .ok_or_else(|| Unmirrored::UnknownLog(format!("{origin} is not mirrored here")))?;
         let state = log.state().clone();
         refuse_forked(&log, &state)?;
         let mirrored = log.shown().map_or(0, |shown| shown.published().size());
@@ -148,7 +148,8 @@ impl Mirror {
             subtree.push(leaf_hash(entry));
         }
         let root = subtree.root();
-        let held = package.proof.verify(range.subtree(), checkpoint.size(), &root, checkpoint.root());
+        let held =
+            package.proof.verify(range.subtree(), checkpoint.size(), &root, checkpoint.root());
         held.map_err(|error| {
             let end = range.subtree().end();
             let why = format!("the entries [{start}, {end}) are not those of the tree: {error}");

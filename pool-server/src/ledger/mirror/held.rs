@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use schema::hash::OriginHash;
 use schema::tlog::checkpoint::{Origin, SignedCheckpoint};
 use schema::tlog::cosignature::{CosignatureError, Cosigner};
 use schema::tlog::edge::Edge;
-use schema::hash::OriginHash;
 use schema::tlog::mirror::origin_hash;
 use schema::tlog::note::{NoteSignature, VerifierKey};
 use tokio::sync::watch;

@@ -36,7 +36,9 @@ impl Sources {
             Some(known) if shown.size() < largest => {
                 SourceRecord { largest: known.largest.clone(), rolled_back_to: Some(note) }
             }
-            Some(known) if shown.size() == largest && known.rolled_back_to.is_none() => return None,
+            Some(known) if shown.size() == largest && known.rolled_back_to.is_none() => {
+                return None;
+            }
             Some(_) => SourceRecord { largest: note, rolled_back_to: None },
         };
         self.0.insert(address.to_owned(), next);

@@ -44,10 +44,7 @@ impl Sequencer {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn elsewhere(
-        &self,
-        nars: Vec<(NarHash, ElsewhereRecord)>,
-    ) -> Result<usize, Failure> {
+    pub async fn elsewhere(&self, nars: Vec<(NarHash, ElsewhereRecord)>) -> Result<usize, Failure> {
         self.order(|answer| Order::Elsewhere { nars, answer }).await
     }
 }

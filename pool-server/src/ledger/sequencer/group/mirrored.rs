@@ -16,7 +16,8 @@ use schema::verifiable_map::IndexLeaf;
 
 use super::{Group, MAX_CLAIMS_PER_SIGNER, MAX_WORDINGS};
 use crate::index::{
-    AttestationRecord, ClaimRecord, ElsewhereRecord, LedgerId, LedgerRecord, LogAt, LogId, by_meaning,
+    AttestationRecord, ClaimRecord, ElsewhereRecord, LedgerId, LedgerRecord, LogAt, LogId,
+    by_meaning,
 };
 use crate::ledger::log::Stage;
 use crate::ledger::mirror::MirroredEntry;
@@ -215,7 +216,8 @@ impl Group<'_> {
         let file = self.blob(&claim.nar_hash())?.map(|blob| blob.file);
         let hash_part = claim.path().base().hash_part();
         let path = self.path(hash_part)?;
-        let is_its = |word: &AttestationRecord| word.ledger == ledger && word.key_id == entry.key_id;
+        let is_its =
+            |word: &AttestationRecord| word.ledger == ledger && word.key_id == entry.key_id;
         let said = path.claims.iter().filter(|record| record.attestations.iter().any(is_its));
         let things = by_meaning(said);
         let wordings = things.iter().find(|it| it[0].claim.agrees_with(claim)).map(Vec::len);
