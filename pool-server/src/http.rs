@@ -17,6 +17,7 @@ mod keys;
 mod ledger;
 mod logs;
 mod mirror;
+mod mirrored;
 mod mirrors;
 mod nar_batches;
 mod narinfos;
@@ -138,6 +139,9 @@ fn mirror(pool: &Pool) -> Router<Shared> {
         .route("/add-checkpoint", post(mirror::add_checkpoint))
         .route("/add-fork", post(mirror::add_fork))
         .route("/add-entries", post(mirror::add_entries))
+        .route("/{origin}/checkpoint", get(mirrored::checkpoint))
+        .route("/{origin}/tile/{*path}", get(mirrored::tile))
+        .route("/{origin}/events", get(mirrored::follow))
         .layer(observed("/mirror"))
 }
 

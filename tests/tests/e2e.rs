@@ -10,6 +10,7 @@ mod e2e {
     mod guix;
     mod ledger;
     mod memory;
+    mod mirror;
     mod mirrors_listed;
     mod one_vote;
     mod policy_commands;

@@ -1,12 +1,15 @@
+use std::sync::Arc;
+
 use super::*;
 use crate::assemble::view::{DefaultView, View};
-use crate::index::AttestationRecord;
+use crate::index::{AttestationRecord, LedgerId};
 use schema::claim::Claim;
 use schema::compression::Compression;
 use schema::hash::{FileHash, NarHash};
 use schema::key::{PublicKey, SecretKey};
 use schema::key_event::{KeyEntry, KeyEvent, RevokeReason};
 use schema::narinfo::NarInfo;
+use schema::signers::Signers;
 
 const PATH: &str = "/nix/store/7h7qgvs4kgzsn8a6rb273saxyqh4jxlz-hello-2.12";
 
@@ -33,6 +36,7 @@ fn claim(nar: &str, by: &[(&str, u64)], stored: bool) -> ClaimRecord {
         Claim::new(PATH.parse().unwrap(), NarHash::of(nar.as_bytes()), 112, Vec::new()).unwrap();
     let bytes = claim.signed_bytes().into_owned();
     let word = |&(name, index): &(&str, u64)| AttestationRecord {
+        ledger: LedgerId::OWN,
         key_id: key(name).public().id(),
         index,
         logged_at: 7,
@@ -53,12 +57,16 @@ fn ask_with(
     claims: Vec<ClaimRecord>,
     view: View,
 ) -> Result<NarInfo, RefusedCode> {
+    ask_of(&Roll::new(Arc::new(signers.clone())), claims, view)
+}
+
+fn ask_of(roll: &Roll, claims: Vec<ClaimRecord>, view: View) -> Result<NarInfo, RefusedCode> {
     let record = PathRecord { claims };
     let default = DefaultView { k: 1, names: Vec::new() };
     let hash_part = "7h7qgvs4kgzsn8a6rb273saxyqh4jxlz".parse().unwrap();
-    let panel = Panel::of(&view, &default, signers).map_err(|refused| refused.code)?;
-    let shown = shown(&hash_part, Some(&record), (&StoreDir::nix(), &panel), signers);
-    let text = narinfo(&shown.map_err(|refused| refused.code)?, signers, None);
+    let panel = Panel::of(&view, &default, roll).map_err(|refused| refused.code)?;
+    let shown = shown(&hash_part, Some(&record), (&StoreDir::nix(), &panel), roll);
+    let text = narinfo(&shown.map_err(|refused| refused.code)?, roll, None);
     Ok(NarInfo::parse_nix(text.as_bytes()).unwrap())
 }
 
@@ -173,4 +181,59 @@ fn entries_after_the_cut_of_a_compromised_key_are_neither_counted_nor_shown() {
     assert_eq!(names(5), ["bob"]);
     let voted = |index| ask_with(&signers, claims(index), of(2, &["alice", "bob"])).err();
     assert_eq!((voted(4), voted(5)), (None, Some(RefusedCode::NotEnoughSigners)));
+}
+
+/// The roll of a pool that mirrors the ledger of another, in which these are enrolled.
+fn roll_with(mirrored: &[&SecretKey]) -> Roll {
+    let pool = key("other-pool");
+    let mut theirs = Signers::new("other/keys", pool.public());
+    for signer in mirrored {
+        let event = KeyEvent::Enrol { key: signer.public() };
+        let signed = event.sign("other/keys", &[&pool]).unwrap();
+        theirs.apply(&KeyEntry { logged_at: 1, attestations: 0, signed }).unwrap();
+    }
+    let roll = Roll::new(Arc::new(signers()));
+    roll.with_mirrored(LedgerId::from_number(1), &Arc::from("other"), theirs)
+}
+
+/// The word of this key, in the ledger of another.
+fn mirrored(by: &SecretKey, claim: &Claim) -> AttestationRecord {
+    AttestationRecord {
+        ledger: LedgerId::from_number(1),
+        key_id: by.public().id(),
+        index: 0,
+        logged_at: 7,
+        signature: *by.sign(claim.signed_bytes().as_bytes()).signature(),
+    }
+}
+
+#[test]
+fn the_word_of_a_mirrored_ledger_counts_and_each_key_is_named_once() {
+    let dora = key("dora");
+    let roll = roll_with(&[&key("alice"), &dora]);
+    let mut claim = claim("n", &[("alice", 5)], true);
+    for signer in [&key("alice"), &dora] {
+        let word = mirrored(signer, &claim.claim);
+        claim.attestations.push(word);
+    }
+    let shown = ask_of(&roll, vec![claim.clone()], of(2, &["alice", "dora"])).unwrap();
+    let names: Vec<&str> = shown.signatures.iter().map(|line| line.name().as_str()).collect();
+    assert_eq!(names, ["alice", "dora"]);
+    let alone = ask(vec![claim], of(1, &["dora"]));
+    assert_eq!(alone, Err(RefusedCode::UnknownSigner), "whose ledger is not held");
+}
+
+#[test]
+fn a_name_of_this_pools_own_is_nobody_elses_in_a_mirrored_ledger() {
+    // Somebody else's pool calls another key so.
+    let impostor = SecretKey::from_seed("alice".parse().unwrap(), &[66; 32]);
+    let roll = roll_with(&[&impostor]);
+    let mut claim = claim("n", &[("bob", 5)], true);
+    let word = mirrored(&impostor, &claim.claim);
+    claim.attestations.push(word);
+    let asked = |view| ask_of(&roll, vec![claim.clone()], view);
+    assert_eq!(asked(of(1, &["alice"])), Err(RefusedCode::NotEnoughSigners));
+    assert_eq!(asked(of(2, &["alice", "bob"])), Err(RefusedCode::NotEnoughSigners));
+    assert_eq!(asked(by("alice")), Err(RefusedCode::NotEnoughSigners));
+    assert!(asked(of(1, &["bob"])).is_ok());
 }

@@ -15,7 +15,7 @@ use super::grant::MayRead;
 use super::params::{Params, Segment};
 use super::{Shared, gzip};
 use crate::index::LogId;
-use crate::ledger::shown::Published;
+use crate::ledger::shown::{Published, Shown};
 use crate::rejected::{Error, Rejected};
 
 /// New entries are to be seen soon, and many who look at once need be answered but once.
@@ -47,19 +47,26 @@ pub(super) async fn tile(
     Path((log, path)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Result<Response, CacheFailure> {
-    let log = parse_log(&log)?;
+    tile_of(pool.shown(parse_log(&log)?), &path, &headers, pool.config.private)
+}
+
+/// A tile or bundle of any log that is served here.
+pub(super) fn tile_of(
+    shown: &Shown,
+    path: &str,
+    headers: &HeaderMap,
+    private: bool,
+) -> Result<Response, CacheFailure> {
     let path: TilePath = path
         .parse()
         .map_err(|error| Rejected::not_found("no_such_file", format!("tile/{path}: {error}")))?;
-    let lifetime =
-        if pool.config.private { "private, max-age=31536000, immutable" } else { IMMUTABLE };
+    let lifetime = if private { "private, max-age=31536000, immutable" } else { IMMUTABLE };
     match path {
         TilePath::Hashes(tile) => {
-            Ok(file(pool.shown(log).tile(&tile)??, "application/octet-stream", lifetime))
+            Ok(file(shown.tile(&tile)??, "application/octet-stream", lifetime))
         }
         TilePath::Entries(bundle) => {
-            let bundle = pool.shown(log).bundle(&bundle)??;
-            Ok(entries(bundle, gzip::is_accepted(&headers), lifetime)?)
+            Ok(entries(shown.bundle(&bundle)??, gzip::is_accepted(headers), lifetime)?)
         }
     }
 }

@@ -10,7 +10,6 @@ use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::Source;
-use super::ledger::INDEX;
 use crate::credentials::Access;
 use crate::output::Output;
 use crate::remote::{Patience, Remote};
@@ -73,9 +72,7 @@ async fn listen(access: Access, tell: Sender<()>, output: &'static Output) {
 async fn hear(access: &Access, tell: &Sender<()>, output: &'static Output) -> Result<()> {
     let remote = Remote::new(access, Patience::None, output)?;
     let ledgers = remote.ledgers().await?.ledgers;
-    // The index log follows the attestations, and is carried with them.
-    let logs = ledgers.iter().flat_map(|ledger| &ledger.logs);
-    let logs = logs.filter(|log| log.log != INDEX && log.size.is_some());
+    let logs = ledgers.iter().flat_map(|ledger| &ledger.logs).filter(|log| log.size.is_some());
     let mut streams = Vec::new();
     for log in logs.take(MAX_LOGS) {
         let events = remote.events(&log.address).await.map_err(|trouble| trouble.into_error())?;

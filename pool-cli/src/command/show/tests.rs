@@ -10,6 +10,7 @@ fn claim(nar: &[u8], signers: &[&str]) -> ClaimReport {
             schema::api::AttestationReport {
                 signer: key.name().clone(),
                 key_id: key.public().id(),
+                origin: None,
                 index: 7,
                 logged_at: 0,
                 signature: key.sign(nar),

@@ -31,6 +31,7 @@ fn claims(nar: &str, by: &[(&str, u64, Option<&str>)]) -> Vec<ClaimRecord> {
         let deriver = deriver.map(|it| format!("{}-{it}.drv", "1".repeat(32)).parse().unwrap());
         let claim = claim.in_dialect(key.public().dialect(), deriver.as_ref());
         let word = AttestationRecord {
+            ledger: LedgerId::OWN,
             key_id: key.public().id(),
             index: *index,
             logged_at: 7,
@@ -53,14 +54,14 @@ fn claims(nar: &str, by: &[(&str, u64, Option<&str>)]) -> Vec<ClaimRecord> {
 }
 
 fn ask(claims: Vec<ClaimRecord>, view: View) -> Result<String, RefusedCode> {
-    let (signers, record) = (signers(), PathRecord { claims });
+    let (roll, record) = (Roll::new(Arc::new(signers())), PathRecord { claims });
     let hash_part = "7h7qgvs4kgzsn8a6rb273saxyqh4jxlz".parse().unwrap();
-    let panel = Panel::of(&view, &DefaultView { k: 1, names: Vec::new() }, &signers);
+    let panel = Panel::of(&view, &DefaultView { k: 1, names: Vec::new() }, &roll);
     let panel = panel.map_err(|refused| refused.code)?;
-    let shown = shown(&hash_part, Some(&record), (&StoreDir::guix(), &panel), &signers);
+    let shown = shown(&hash_part, Some(&record), (&StoreDir::guix(), &panel), &roll);
     let shown = shown.map_err(|refused| refused.code)?;
     let told = |nar_url| {
-        guix_narinfo(&shown, &signers, nar_url, |key_id| panel.rank(key_id, &signers))
+        guix_narinfo(&shown, &roll, nar_url, |word| panel.rank(word, &roll))
             .map_err(|refused| refused.code)
     };
     let text = told(None)?;

@@ -182,6 +182,6 @@ impl<'l> Answer<'l> {
         let signer = self.ledger.names[&entry.key_id].clone();
         let signature = NamedSignature::new(signer.clone(), entry.signature);
         let (key_id, logged_at) = (entry.key_id, entry.logged_at);
-        AttestationReport { signer, key_id, index, logged_at, signature }
+        AttestationReport { signer, key_id, origin: None, index, logged_at, signature }
     }
 }

@@ -1,0 +1,9 @@
+//! Mirrors: pools that carry what others hold, and cannot cheat.
+
+mod carried;
+mod cheating;
+mod followed;
+mod partial;
+mod partition;
+mod scene;
+mod stock;

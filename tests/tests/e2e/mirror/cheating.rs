@@ -1,0 +1,1 @@
+//! Sources that lie, and mirrors that are shown different histories.

@@ -1,0 +1,1 @@
+//! What is new is at the mirror at once.

@@ -1,0 +1,1 @@
+//! Mirrors of some of the NARs, which say where the others are.

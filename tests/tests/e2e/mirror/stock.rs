@@ -1,0 +1,1 @@
+//! Stock clients, and mirrors whose pool is away.
