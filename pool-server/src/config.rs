@@ -19,8 +19,8 @@ use schema::tlog::note::{NoteName, VerifierKey};
 use thiserror::Error;
 
 pub use settings::Settings;
+pub use value::{AbsentNars, LogFormat, Mirror, parse_span};
 use value::{Form, Kind};
-pub use value::{LogFormat, Mirror, parse_span};
 
 /// What the names of the environment's variables begin with.
 pub const VARIABLE_PREFIX: &str = "NARPOOL_";
@@ -105,6 +105,11 @@ keys! {
     /// Address that narinfos name for NARs, such as `https://b.example`: whoever is there must have
     /// all of this pool's. Without one, NARs are where the narinfo is.
     nar_url: Option<BaseUrl> = OptionalUrl(""),
+    /// What a mirror does about NARs that it does not have and that are known to be elsewhere. `refuse`:
+    /// their paths have no narinfo, and the reason says where they are. `redirect`: clients are sent
+    /// there. `pull`: `pool mirror --pull` brings them while they are sent; when none runs, as
+    /// `redirect`.
+    absent_nars: AbsentNars = AbsentNarsName("refuse"),
     /// Refuse uploads that claim references which their NAR does not contain, or leave out some
     /// that it does contain.
     strict_references: bool = Flag("false"),

@@ -1,5 +1,6 @@
 //! HTTP: every route on one screen. A handler extracts, makes one call of the pool, and renders.
 
+mod absent;
 mod attestations;
 mod batch;
 mod body;
@@ -30,6 +31,7 @@ mod realisations;
 mod signers;
 mod status;
 mod view;
+mod wishes;
 mod witness;
 
 use std::sync::Arc;
@@ -65,6 +67,7 @@ pub fn router(pool: Arc<Pool>) -> Router {
         .nest("/gnu/as/{signer}", guix)
         .merge(api.layer(observed("/api/v1")))
         .route("/api/v1/openapi.json", get(status::openapi))
+        .route("/api/v1/nars/wishes", get(wishes::follow).layer(observed("/api/v1/nars/wishes")))
         .route("/ledger/{log}/checkpoint", get(ledger::checkpoint).layer(observed("/ledger")))
         .route("/ledger/{log}/events", get(events::follow).layer(observed("/ledger/events")))
         .route("/ledger/{log}/tile/{*path}", get(ledger::tile).layer(observed("/ledger")))

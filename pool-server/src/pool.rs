@@ -1,5 +1,6 @@
 //! The pool: owns the parts, and is what handlers call.
 
+mod absent;
 mod answer;
 mod debug_info;
 mod divergence;
@@ -11,6 +12,7 @@ mod mirrors;
 mod nar_batch;
 mod pieces;
 mod policies;
+mod pull;
 mod realisations;
 mod receive;
 mod report;
@@ -41,9 +43,12 @@ use crate::roll::Roll;
 use flat_file::FlatFiles;
 use mirrors::Announced;
 use policies::Policies;
+use pull::Wishes;
 
+pub use absent::Absent;
 pub use answer::{FoundListing, FoundNar};
 pub use flat_file::FlatFile;
+pub use pull::Step;
 pub use signed::Merged;
 
 /// One pool and everything it holds.
@@ -64,6 +69,7 @@ pub struct Pool {
     followers: Arc<Semaphore>,
     flat_files: FlatFiles,
     announced: Announced,
+    wishes: Wishes,
 }
 
 impl Pool {
@@ -100,6 +106,7 @@ impl Pool {
             followers: Arc::new(Semaphore::new(ledger::FOLLOWERS)),
             flat_files: FlatFiles::new(),
             announced: Announced::new(&config.mirrors),
+            wishes: Wishes::new(),
             config,
         }))
     }

@@ -53,6 +53,11 @@ pub(crate) struct Carry {
     #[arg(long)]
     pub(crate) follow: bool,
 
+    /// Bring a NAR when a client asks the mirror for it, while it is sent on; none are carried ahead but
+    /// those that are asked for below. The mirror's `absent-nars` must be `pull`.
+    #[arg(long, requires = "follow")]
+    pub(crate) pull: bool,
+
     /// Look once more at what was left out before, by what is asked for now.
     #[arg(long)]
     pub(crate) rescan: bool,
@@ -86,6 +91,17 @@ pub(crate) struct Filter {
     /// Of NARs of so many bytes at most, unpacked; with K, M, G or T.
     #[arg(long, value_name = "SIZE", value_parser = size)]
     pub(crate) max_size: Option<NonZeroU64>,
+}
+
+impl Filter {
+    /// Whether nothing is asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.policy.is_none()
+            && self.signer.is_empty()
+            && self.name.is_empty()
+            && self.roots.is_none()
+            && self.max_size.is_none()
+    }
 }
 
 fn size(text: &str) -> Result<NonZeroU64, String> {

@@ -11,6 +11,7 @@ mod follow;
 mod ledger;
 mod log;
 mod nars;
+mod pull;
 mod report;
 mod status;
 mod tiles;
@@ -26,6 +27,7 @@ use schema::tlog::note::VerifierKey;
 
 use self::filter::Filter;
 use self::follow::News;
+use self::pull::Puller;
 use self::report::Report;
 use crate::cli::{self, Global, MirrorAction};
 use crate::command::push::default_jobs;
@@ -45,7 +47,11 @@ pub(super) async fn run(
         Some(MirrorAction::Status) => status::run(global, output).await,
         None => {
             let mut carrier = Carrier::new(&mirror.carry, global, output)?;
-            if mirror.carry.follow { carrier.follow().await } else { carrier.once().await }
+            if !mirror.carry.follow {
+                return carrier.once().await;
+            }
+            let pulling = mirror.carry.pull.then(|| Puller::new(&mirror.carry, global, output));
+            carrier.follow(pulling.transpose()?).await
         }
     }
 }
@@ -89,7 +95,7 @@ impl Carrier {
         }
         Ok(Self {
             target: Remote::new(&target, Patience::Some, output)?,
-            filter: Filter::new(&carry.filter, &sources, output)?,
+            filter: Filter::new(&carry.filter, carry.pull, &sources, output)?,
             sources,
             pinned: carry.ledger.clone(),
             rescan: carry.rescan,
@@ -109,10 +115,17 @@ impl Carrier {
     }
 
     /// A round whenever there is news, until somebody stops it.
-    async fn follow(&mut self) -> Result<Exit> {
+    async fn follow(&mut self, puller: Option<Puller>) -> Result<Exit> {
         let (mut news, listening) = News::of(&self.sources, self.output);
+        let pulling = async {
+            match puller {
+                Some(puller) => puller.run().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             exit = self.rounds(&mut news) => exit,
+            never = pulling => match never {},
             // They listen for as long as anybody wants to know.
             () = listening => Ok(Exit::CouldNotTell),
         }

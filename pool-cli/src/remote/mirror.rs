@@ -170,6 +170,13 @@ impl Remote<'_> {
         answer::accepted(self.reached(request).await?).await
     }
 
+    /// NARs that clients of the mirror wait for, as they begin to: server-sent events.
+    pub(crate) async fn wishes(&self) -> Result<Response, Trouble> {
+        let request = self.request(Method::GET, "/api/v1/nars/wishes");
+        let request = request.header(ACCEPT, "text/event-stream");
+        answer::accepted(self.reached(request).await?).await
+    }
+
     /// Tells a pool how far its log is mirrored, by a checkpoint that the mirror has cosigned.
     pub(crate) async fn announce(&self, checkpoint: String) -> Result<()> {
         let request = MirrorAnnouncement { checkpoint };

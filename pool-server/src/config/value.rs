@@ -14,7 +14,8 @@ use schema::store_path::StoreDir;
 use crate::log;
 pub(super) use files::{Directory, Files, OptionalFile};
 pub(super) use logs::{OptionalNoteName, VerifierKeys};
-pub use mirrors::Mirror;
+pub(super) use mirrors::AbsentNarsName;
+pub use mirrors::{AbsentNars, Mirror};
 pub(super) use mirrors::{Mirrors, OptionalUrl};
 
 /// How a kind of value is written in the file. A string is always understood, too.

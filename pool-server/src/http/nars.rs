@@ -14,6 +14,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::Shared;
+use super::absent::{coming, there};
 use super::body::read_json;
 use super::error::{ApiFailure, CacheFailure};
 use super::etag::Etag;
@@ -23,8 +24,8 @@ use super::range::{Part, asked_part};
 use super::view::Address;
 use crate::blobs::NarFile;
 use crate::ingest::Declared;
-use crate::pool::{FoundNar, Pool};
-use crate::rejected::Rejected;
+use crate::pool::{Absent, FoundNar, Pool, Step};
+use crate::rejected::{Failure, Rejected};
 use crate::serve::sendfile::{Outlet, WORTHWHILE};
 
 /// A question about so many hashes is not longer than this, in bytes.
@@ -38,7 +39,19 @@ pub(super) async fn read(
     outlet: Option<Extension<Outlet>>,
 ) -> Result<Response, CacheFailure> {
     let (digits, compression) = parse_name(&address.file)?;
-    let found = pool.nar(digits, compression)?;
+    let found = match pool.nar(digits, compression) {
+        Err(Failure::Rejected(missing)) if missing.code == "no_nar" => {
+            let nar_hash = NarHash::from_nix32(digits).map_err(|_| missing)?;
+            match pool.absent_nar(nar_hash, compression).await? {
+                Absent::There(address) => return Ok(there(&address)),
+                Absent::Coming { first: Step::Piece(first), rest, file_size } => {
+                    return Ok(coming(first, rest, file_size));
+                }
+                Absent::Coming { first: Step::Stored, .. } => pool.nar(digits, compression)?,
+            }
+        }
+        found => found?,
+    };
     Ok(send(found, &pool, &headers, outlet))
 }
 

@@ -76,7 +76,7 @@ impl Pool {
         hash_part: HashPart,
     ) -> Result<(BatchLine, Vec<HashPart>), Error> {
         let roll = self.roll();
-        let record = self.index.path(&hash_part)?;
+        let record = self.record_of(&hash_part)?;
         let shown = self.shown_by(view, dialect, &hash_part, record.as_ref(), &roll)?;
         let shown = match shown {
             Err(refused) if refused.code == RefusedCode::NoNar => {
@@ -96,24 +96,6 @@ impl Pool {
                 (BatchLine { hash_part, narinfo: None, refused: Some(refused) }, Vec::new())
             }
         })
-    }
-
-    /// Where the NARs of a path are, that are not here.
-    fn saying_where(
-        &self,
-        mut refused: Refused,
-        record: Option<&PathRecord>,
-    ) -> Result<Refused, Error> {
-        let claims = record.into_iter().flat_map(|record| &record.claims);
-        for claim in claims.filter(|claim| claim.file.is_none()) {
-            if let Some(known) = self.index.elsewhere(&claim.claim.nar_hash())? {
-                let soon = if known.wanted { ", and is to come here" } else { "" };
-                let there = if known.file.is_some() { "it is at" } else { "ask" };
-                refused.detail.push_str(&format!("; {there} {}{soon}", known.source));
-                break;
-            }
-        }
-        Ok(refused)
     }
 
     fn printed(
@@ -193,7 +175,7 @@ impl Pool {
         hash_part: &HashPart,
     ) -> Result<FoundListing, Failure> {
         let roll = self.roll();
-        let record = self.index.path(hash_part)?;
+        let record = self.record_of(hash_part)?;
         let shown = self.shown_by(view, dialect, hash_part, record.as_ref(), &roll)?;
         let nar_hash = shown.map_err(not_shown)?.claim().nar_hash();
         let json = self.index.listing(&nar_hash)?.ok_or_else(|| {
@@ -250,13 +232,16 @@ impl Pool {
         compression: Compression,
     ) -> Result<FoundNar, Failure> {
         let (roll, hash_part) = (self.roll(), base.hash_part());
-        let record = self.index.path(&hash_part)?;
+        let record = self.record_of(&hash_part)?;
         let shown = self.shown_by(view, Dialect::Guix, &hash_part, record.as_ref(), &roll)?;
         let shown = shown.map_err(not_shown)?;
         if shown.claim().path().base() != base {
             return Err(Rejected::not_found("no_nar", format!("no NAR of {base} is here")).into());
         }
         let (nar_hash, kept) = (shown.claim().nar_hash(), shown.file());
+        if self.index.blob(&nar_hash)?.is_none() {
+            return Err(Rejected::not_found("no_nar", format!("no NAR of {base} is here")).into());
+        }
         if kept.compression != compression {
             let detail = format!("the NAR is kept as {}, not as {compression}", kept.compression);
             return Err(Rejected::not_found("other_compression", detail).into());

@@ -15,6 +15,7 @@ use tokio::sync::{SemaphorePermit, mpsc};
 use tokio::time::timeout;
 
 use super::Pool;
+use super::pull::Audience;
 use crate::blobs::Staged;
 use crate::index::{BlobRecord, FileRecord};
 use crate::ingest::{self, BrokeOff, Declared, Limits, VerifiedNar};
@@ -45,16 +46,27 @@ impl Pool {
             Some(nar_hash) if self.index.blob(&nar_hash)?.is_some() => None,
             _ => Some(self.blobs.stage()?),
         };
+        let mut audience = match (declared.nar_hash, declared.compression) {
+            (Some(nar_hash), Some(packed)) => self.wishes.audience(nar_hash, packed),
+            _ => Audience::default(),
+        };
+        if staged.is_none() {
+            audience.known();
+        }
         let (pieces, inbox) = mpsc::channel(PIECES);
         let limits = self.limits();
         let checking = tokio::task::spawn_blocking(move || {
             ingest::check(Pieces::new(inbox), &declared, &limits)
         });
-        let (staged, fed) = self.feed(body, staged, pieces).await;
+        let (staged, fed) = self.feed(body, (staged, &mut audience), pieces).await;
         let checked =
             checking.await.map_err(|error| Error::Blobs(format!("checking stopped: {error}")))?;
         match (fed, checked) {
-            (Ok(()), Ok(verified)) => self.keep(verified, staged).await,
+            (Ok(()), Ok(verified)) => {
+                let stored = self.keep(verified, staged).await?;
+                audience.whole().await;
+                Ok(stored)
+            }
             (fed, checked) => {
                 discard(staged).await;
                 fed?;
@@ -106,6 +118,7 @@ impl Pool {
             self.blobs.place_all(files).await?;
         }
         let files = self.ledger.sequencer().keep(kepts).await?;
+        hashes.iter().for_each(|nar_hash| self.wishes.stored(nar_hash));
         let answer = |((nar_hash, nar_size, new), file)| self.stored(nar_hash, nar_size, file, new);
         Ok(stored.into_iter().zip(files).map(answer).collect())
     }
@@ -142,7 +155,7 @@ impl Pool {
     async fn feed(
         &self,
         mut body: impl Stream<Item = Result<Bytes, impl Display>> + Unpin,
-        mut staged: Option<Staged>,
+        (mut staged, audience): (Option<Staged>, &mut Audience),
         pieces: mpsc::Sender<Piece>,
     ) -> (Option<Staged>, Result<(), Failure>) {
         let mut received = 0;
@@ -168,6 +181,7 @@ impl Pool {
                 let _ = pieces.send(Err(BrokeOff { received })).await;
                 return (None, Err(error.into()));
             }
+            audience.tell(&piece).await;
             if pieces.send(Ok(piece)).await.is_err() {
                 linger(body).await;
                 return (staged, Ok(()));
@@ -205,6 +219,7 @@ impl Pool {
         }
         let new = known.is_none();
         let file = self.ledger.sequencer().keep(vec![kept]).await?.remove(0);
+        self.wishes.stored(&nar_hash);
         Ok(self.stored(nar_hash, nar_size, file, new))
     }
 

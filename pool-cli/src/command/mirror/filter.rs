@@ -35,6 +35,8 @@ pub(super) struct Filter {
     names: Vec<NamePattern>,
     roots: Option<PathBuf>,
     max_size: Option<u64>,
+    /// Nothing is wanted before somebody asks for it.
+    none: bool,
 }
 
 /// A path that somebody says has a NAR.
@@ -61,6 +63,7 @@ impl Offered {
 impl Filter {
     pub(super) fn new(
         asked: &cli::Filter,
+        pull: bool,
         sources: &[Source],
         output: &'static Output,
     ) -> Result<Self> {
@@ -75,6 +78,7 @@ impl Filter {
             names: asked.name.clone(),
             roots: asked.roots.clone(),
             max_size: asked.max_size.map(std::num::NonZeroU64::get),
+            none: pull && asked.is_empty(),
         })
     }
 
@@ -139,7 +143,8 @@ impl Filter {
     fn passes(&self, offered: &Offered) -> bool {
         let name = offered.path.base().name();
         let by = |signer: &KeyName| offered.signers.contains(signer);
-        (self.names.is_empty() || self.names.iter().any(|pattern| pattern.matches(name)))
+        !self.none
+            && (self.names.is_empty() || self.names.iter().any(|pattern| pattern.matches(name)))
             && (self.signers.is_empty() || self.signers.iter().any(by))
             && self.max_size.is_none_or(|most| offered.nar_size <= most)
     }

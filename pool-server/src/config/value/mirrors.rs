@@ -73,6 +73,42 @@ impl Kind for OptionalUrl {
     }
 }
 
+/// What is done about NARs that are not here but elsewhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AbsentNars {
+    /// Their paths are not shown.
+    Refuse,
+    /// Whoever asks for one is sent to where it is.
+    Redirect,
+    /// They are brought when they are asked for.
+    Pull,
+}
+
+/// An [`AbsentNars`].
+pub(in crate::config) struct AbsentNarsName;
+impl Kind for AbsentNarsName {
+    type Value = AbsentNars;
+    const HOLDER: &'static str = "WHAT";
+
+    fn parse(text: &str) -> Result<AbsentNars, String> {
+        match text {
+            "refuse" => Ok(AbsentNars::Refuse),
+            "redirect" => Ok(AbsentNars::Redirect),
+            "pull" => Ok(AbsentNars::Pull),
+            _ => Err("write refuse, redirect or pull".into()),
+        }
+    }
+
+    fn print(value: &AbsentNars) -> String {
+        let name = match value {
+            AbsentNars::Refuse => "refuse",
+            AbsentNars::Redirect => "redirect",
+            AbsentNars::Pull => "pull",
+        };
+        name.to_owned()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

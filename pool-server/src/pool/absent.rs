@@ -1,0 +1,101 @@
+//! NARs that are not here but elsewhere, and what the operator has the pool do about them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use schema::api::Refused;
+use schema::compression::Compression;
+use schema::hash::NarHash;
+use schema::store_path::HashPart;
+use tokio::sync::{broadcast, mpsc};
+use tokio::time::timeout;
+
+use super::Pool;
+use super::pull::Step;
+use crate::config::AbsentNars;
+use crate::index::PathRecord;
+use crate::rejected::{Error, Failure, Rejected};
+
+/// How long an asker waits for the first bytes of a NAR that somebody brings.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How an asker gets a NAR that is not here.
+pub enum Absent {
+    /// It is there: an address.
+    There(String),
+    /// It comes: its first bytes, the rest of them, and how many there are in all.
+    Coming {
+        /// What came first.
+        first: Step,
+        /// What comes then.
+        rest: mpsc::Receiver<Step>,
+        /// The size of the file, by the word of whoever has it.
+        file_size: u64,
+    },
+}
+
+impl Pool {
+    /// What is known of a path. NARs that can be had by way of this pool count as here.
+    pub(super) fn record_of(&self, hash_part: &HashPart) -> Result<Option<PathRecord>, Error> {
+        let mut record = self.index.path(hash_part)?;
+        if self.config.absent_nars != AbsentNars::Refuse {
+            let claims = record.iter_mut().flat_map(|record| &mut record.claims);
+            for claim in claims.filter(|claim| claim.file.is_none()) {
+                let known = self.index.elsewhere(&claim.claim.nar_hash())?;
+                claim.file = known.and_then(|known| known.file);
+            }
+        }
+        Ok(record)
+    }
+
+    /// How to get a NAR's file that is not here.
+    ///
+    /// # Errors
+    /// Nobody has it, as far as is known, or the operator would rather not.
+    pub async fn absent_nar(
+        self: &Arc<Self>,
+        nar_hash: NarHash,
+        compression: Compression,
+    ) -> Result<Absent, Failure> {
+        let missing =
+            || Rejected::not_found("no_nar", format!("no NAR {} is here", nar_hash.to_nix32()));
+        if self.config.absent_nars == AbsentNars::Refuse {
+            return Err(missing().into());
+        }
+        let known = self.index.elsewhere(&nar_hash)?.ok_or_else(missing)?;
+        let file = known.file.filter(|file| file.compression == compression);
+        let file = file.ok_or_else(missing)?;
+        if self.config.absent_nars == AbsentNars::Pull
+            && let Some(mut rest) = self.wishes.wish(nar_hash, compression)
+            && let Ok(Some(first)) = timeout(PATIENCE, rest.recv()).await
+        {
+            return Ok(Absent::Coming { first, rest, file_size: file.file_size });
+        }
+        let suffix = compression.suffix();
+        Ok(Absent::There(format!("{}/nar/{}.nar{suffix}", known.source, nar_hash.to_nix32())))
+    }
+
+    /// NARs that are asked for and not here, as they are.
+    #[must_use]
+    pub fn wishes(&self) -> broadcast::Receiver<NarHash> {
+        self.wishes.listen()
+    }
+
+    /// Where the NARs of a path are, that are not here.
+    pub(super) fn saying_where(
+        &self,
+        mut refused: Refused,
+        record: Option<&PathRecord>,
+    ) -> Result<Refused, Error> {
+        let claims = record.into_iter().flat_map(|record| &record.claims);
+        for claim in claims.filter(|claim| claim.file.is_none()) {
+            if let Some(known) = self.index.elsewhere(&claim.claim.nar_hash())? {
+                let soon = if known.wanted { ", and is to come here" } else { "" };
+                let there = if known.file.is_some() { "it is at" } else { "ask" };
+                refused.detail.push_str(&format!("; {there} {}{soon}", known.source));
+                break;
+            }
+        }
+        Ok(refused)
+    }
+}
