@@ -102,10 +102,11 @@ impl ClaimRecord {
         Self { claim, deriver: None, content_address: None, file: None, attestations: Vec::new() }
     }
 
-    /// Whether this signer stands behind it, in any ledger.
+    /// Whether this signer stands behind it, in the pool's own ledger.
     #[must_use]
     pub fn signed_by(&self, key_id: &KeyId) -> bool {
-        self.attestations.iter().any(|attestation| attestation.key_id == *key_id)
+        let is_its = |word: &AttestationRecord| word.ledger.is_own() && word.key_id == *key_id;
+        self.attestations.iter().any(is_its)
     }
 }
 

@@ -124,15 +124,20 @@ impl Index {
         self.read(&families::CLAIMS, claim.as_bytes(), |bytes| Ok(bytes.to_vec()))
     }
 
-    /// Does the ledger name this claim?
+    /// Does the ledger name this claim, or a mirrored one?
     ///
     /// # Errors
     /// As [`path`](Self::path).
     pub fn is_attested(&self, claim: &ClaimId) -> Result<bool, Error> {
-        let from = IteratorMode::From(claim.as_bytes(), Direction::Forward);
-        let mut rows = self.database.iterator_cf(self.family(&families::LOGGED)?, from);
-        let next = rows.next().transpose().map_err(failed)?;
-        Ok(next.is_some_and(|(key, _)| key.starts_with(claim.as_bytes())))
+        for family in [&families::LOGGED, &families::MIRRORED_WORDS] {
+            let from = IteratorMode::From(claim.as_bytes(), Direction::Forward);
+            let mut rows = self.database.iterator_cf(self.family(family)?, from);
+            let next = rows.next().transpose().map_err(failed)?;
+            if next.is_some_and(|(key, _)| key.starts_with(claim.as_bytes())) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Where in the ledger does this attestation stand, if it does?

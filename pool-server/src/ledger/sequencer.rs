@@ -12,11 +12,10 @@ use std::thread::JoinHandle;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use schema::api::KeyEventLogged;
-use schema::attestation::Entry;
 use schema::claim::Claim;
 use schema::debug_info::BuildId;
 use schema::hash::NarHash;
-use schema::key_event::{KeyEntry, SignedKeyEvent};
+use schema::key_event::SignedKeyEvent;
 use schema::realisation::VerifiedRealisation;
 use schema::tlog::edge::Edge;
 use tokio::sync::{mpsc, oneshot};
@@ -26,14 +25,16 @@ use super::mirror::MirroredEntry;
 use super::step::{Step, reached};
 use super::{Kept, Vouched};
 use crate::index::{
-    DebugInfoRecord, ElsewhereRecord, FileRecord, Index, LedgerId, LedgerRecord, LogAt, LogId,
+    DebugInfoRecord, ElsewhereRecord, FileRecord, Index, LedgerId, LedgerRecord, LogAt,
 };
 use crate::metrics::Metrics;
 use crate::rejected::{Error, Failure};
 use crate::roll::Roll;
 
+mod clock;
 mod group;
 mod mirrored;
+use clock::Clock;
 use group::{Group, Stages};
 
 /// The most attestations that are written together.
@@ -110,7 +111,7 @@ impl Sequencer {
         metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
         let (orders, inbox) = mpsc::channel(QUEUE);
-        let clock = Clock { last: last_time(&index, &logs)? };
+        let clock = Clock::after(&index, &logs)?;
         let worker = Worker { index, logs, roll, metrics, clock };
         let thread = std::thread::Builder::new()
             .name("sequencer".to_owned())
@@ -311,34 +312,6 @@ fn reply<T: Send + 'static>(answer: Answer<T>, result: Result<T, Failure>) -> Re
         // Whoever asked may have gone; what was written stays.
         let _ = answer.send(result);
     })
-}
-
-/// Time for entries: never earlier than the entry before.
-struct Clock {
-    last: u64,
-}
-
-impl Clock {
-    fn now(&mut self) -> u64 {
-        self.last = self.last.max(unix_time());
-        self.last
-    }
-}
-
-fn last_time(index: &Index, logs: &Logs) -> Result<u64, Error> {
-    let last = |log, size: u64| -> Result<Option<Vec<u8>>, Error> {
-        let Some(last) = size.checked_sub(1) else { return Ok(None) };
-        Ok(index.log_entries(log, last, 1)?.pop())
-    };
-    let damaged = |why: String| Error::Damaged(format!("the last entry does not read: {why}"));
-    let attested = last(LogId::Attestations, logs.attestations.size())?;
-    let attested = attested.map(|bytes| Entry::parse(&bytes)).transpose();
-    let attested = attested.map_err(|error| damaged(error.to_string()))?;
-    let event = last(LogId::Keys, logs.keys.size())?;
-    let event = event.map(|bytes| KeyEntry::parse(&bytes)).transpose();
-    let event = event.map_err(|error| damaged(error.to_string()))?;
-    let times = [attested.map(|entry| entry.logged_at), event.map(|entry| entry.logged_at)];
-    Ok(times.into_iter().flatten().max().unwrap_or(0))
 }
 
 /// POSIX seconds now; zero on a machine whose clock stands before 1970.
