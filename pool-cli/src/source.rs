@@ -98,7 +98,7 @@ impl Sources {
             Offer { source: Arc::clone(cache), place }
         });
         let mut offers: Vec<Offer> =
-            from_pools.chain(self.from_mirrors(allowed)).chain(from_caches).collect();
+            from_pools.chain(self.mirrored(allowed)).chain(from_caches).collect();
         let now = Instant::now();
         offers.sort_by_cached_key(|offer| offer.source.rank(now));
         offers

@@ -79,7 +79,7 @@ impl Sources {
 
     /// Who may have the NAR of a claim, of those that mirror the pools: at the place that follows from
     /// its hash and from how the pools say it is packed.
-    pub(super) fn from_mirrors(&self, allowed: &Allowed) -> Vec<Offer> {
+    pub(super) fn mirrored(&self, allowed: &Allowed) -> Vec<Offer> {
         let hash = allowed.claim.nar_hash().to_nix32();
         let said = |it: &Compression| allowed.files.iter().any(|(_, file)| file.compression == *it);
         let packed: Vec<Compression> = Compression::ALL.into_iter().filter(said).collect();
