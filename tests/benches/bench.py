@@ -11,6 +11,8 @@ import tempfile
 import guix
 import install
 import ledger
+import mirror
+import mirror_log
 import policy
 import sending
 import serving
@@ -27,10 +29,12 @@ SECTIONS = {
     "policy": policy.policy,
     "guix": guix.guix,
     "install": install.install,
+    "mirror": mirror.mirror,
+    "mirror-log": mirror_log.mirror_log,
 }
 
 # These are fed with made-up paths.
-WITHOUT_CORPUS = {"ledger", "policy", "guix", "install"}
+WITHOUT_CORPUS = {"ledger", "policy", "guix", "install", "mirror-log"}
 
 
 class Corpus:
@@ -40,6 +44,16 @@ class Corpus:
         self.host = os.path.join(directory, "host")
         self.root = os.path.join(self.host, "root")
         self.main, self.tiny, self.big = (os.path.join(directory, f"{name}.paths") for name in ("main", "tiny", "big"))
+
+    def shorten(self, work):
+        """Keeps the first few paths of each list; they refer to none that come later."""
+        for name, count in (("main", 40), ("tiny", 500)):
+            with open(getattr(self, name)) as file:
+                paths = file.read().split()[:count]
+            shorter = os.path.join(work, f"{name}.paths")
+            with open(shorter, "w") as file:
+                file.write("\n".join(paths))
+            setattr(self, name, shorter)
 
     def nar_bytes(self, paths):
         """Size of the NARs of the paths that a file names."""
@@ -57,6 +71,10 @@ class Bench:
     def __init__(self, programs, corpus, work):
         self.programs, self.corpus, self.work = programs, Corpus(corpus), work
         self._serving = None
+        # For trying out: less of everything that has a size.
+        self.small = "NARPOOL_SMALL" in os.environ
+        if self.small and corpus:
+            self.corpus.shorten(work)
 
     def directory(self, name):
         """The name of a new directory, which is to be made."""

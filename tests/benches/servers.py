@@ -53,9 +53,9 @@ class Server:
 
 
 class Pool(Server):
-    """A pool that knows one signer, whose key is `key`, and the `pool` command to talk to it."""
+    """A pool that knows one signer, whose key is `key`, a new one if need be, and the `pool` command to talk to it."""
 
-    def __init__(self, programs, directory, host="127.0.0.1"):
+    def __init__(self, programs, directory, host="127.0.0.1", key=None):
         os.makedirs(directory)
         self.programs, self.directory = programs, directory
         data = os.path.join(directory, "data")
@@ -64,9 +64,10 @@ class Pool(Server):
         command = [os.path.join(programs, "pool-server"), "--data", data, "--listen", f"{host}:0"]
         super().__init__(directory, command, address)
         self.token_file = os.path.join(data, "admin.token")
-        self.key = os.path.join(directory, "bench.secret")
+        self.key = key or os.path.join(directory, "bench.secret")
         try:
-            self.command("key", "generate", "bench-1", "--out", self.key)
+            if key is None:
+                self.command("key", "generate", "bench-1", "--out", self.key)
             self.command("signer", "enrol", self.key)
         except Exception:
             self.stop()

@@ -77,8 +77,9 @@ impl Pool {
     /// Waits until its index log covers its first so many attestations.
     pub(super) async fn covers(&self, attestations: u64) {
         let key = MapKey::of_path(&store_path(0).key());
-        let answer = self.admin().get(&format!("/ledger/index/lookup/{key}?size={attestations}"));
-        assert_eq!(answer.await.status, 200);
+        let lookup = format!("/ledger/index/lookup/{key}?size={attestations}");
+        let answer = self.admin().get(&lookup).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
     /// What the origins of its logs begin with.
