@@ -58,7 +58,8 @@ pub(crate) struct Carry {
     #[arg(long, requires = "follow")]
     pub(crate) pull: bool,
 
-    /// Look once more at what was left out before, by what is asked for now.
+    /// Look once more at what was left out before, by what is asked for now: NARs, and claims that a
+    /// source said were collected.
     #[arg(long)]
     pub(crate) rescan: bool,
 

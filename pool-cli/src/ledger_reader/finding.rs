@@ -92,6 +92,8 @@ pub(crate) enum Code {
     KeyNotAllowed,
     /// What is said to have happened to a key could not happen.
     KeyEvent,
+    /// An entry that a mirror refuses, for it is not what the log may hold: in the mirror's words.
+    Refused,
     /// The index log speaks of another attestation log.
     IndexRoot,
     /// The index log's map is not that of the entries.

@@ -1,5 +1,7 @@
 //! Mirroring: what a pool holds, and what a mirror is brought.
 
+use std::collections::HashSet;
+
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, CONTENT_TYPE};
@@ -43,9 +45,17 @@ pub(crate) enum Brought {
 }
 
 impl Remote<'_> {
-    /// The ledgers that the pool holds.
+    /// The ledgers that the pool holds, each log at an address of that pool's.
     pub(crate) async fn ledgers(&self) -> Result<Ledgers> {
-        self.ask("/api/v1/ledgers").await
+        let held: Ledgers = self.ask("/api/v1/ledgers").await?;
+        let mut logs = held.ledgers.iter().flat_map(|ledger| &ledger.logs);
+        // What comes right behind the name of a server could make it the name of another.
+        if let Some(log) = logs.find(|log| !log.address.starts_with('/')) {
+            let (server, address) = (self.server(), &log.address);
+            let message = format!("{server} serves no log under {address:?}");
+            return Err(Failure::could_not_tell(message).into());
+        }
+        Ok(held)
     }
 
     /// Has the pool begin to mirror a ledger. Answers with whether that is new.
@@ -125,7 +135,9 @@ impl Remote<'_> {
         for chunk in hashes.chunks(MAX_NARS) {
             let request = FindRequest { nar_hashes: chunk.to_vec() };
             let answer: FindResponse = self.tell("/api/v1/nars/find", &request).await?;
-            found.extend(answer.nars);
+            let mut asked: HashSet<NarHash> = chunk.iter().copied().collect();
+            // Each once, and nothing that nobody asked for.
+            found.extend(answer.nars.into_iter().filter(|it| asked.remove(&it.nar_hash)));
         }
         Ok(found)
     }

@@ -16,6 +16,8 @@ pub(super) struct MayRead;
 pub(super) struct MayUpload;
 /// May hand in attestations.
 pub(super) struct MayAttest;
+/// May do what only admins may, such as to say which ledgers are mirrored.
+pub(super) struct MayAdmin;
 /// May do what admins do; or may not, which the handler looks at.
 pub(super) struct Asker {
     pub(super) is_admin: bool,
@@ -55,6 +57,18 @@ impl FromRequestParts<Arc<Pool>> for MayAttest {
         pool: &Arc<Pool>,
     ) -> Result<Self, EitherFailure> {
         demand(parts, pool, Scope::Attest)?;
+        Ok(Self)
+    }
+}
+
+impl FromRequestParts<Arc<Pool>> for MayAdmin {
+    type Rejection = EitherFailure;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        pool: &Arc<Pool>,
+    ) -> Result<Self, EitherFailure> {
+        demand(parts, pool, Scope::Admin)?;
         Ok(Self)
     }
 }

@@ -19,7 +19,7 @@ use utoipa::IntoParams;
 use super::Shared;
 use super::body::{parse_json, pieces, read_body, read_encoded, read_json};
 use super::error::{ApiFailure, CacheFailure};
-use super::grant::{Asker, MayRead, MayUpload};
+use super::grant::{MayAdmin, MayRead, MayUpload};
 use super::gzip;
 use super::params::{Params, Segment};
 use crate::ledger::mirror::{Unmirrored, Uploaded};
@@ -155,15 +155,9 @@ pub(super) fn parse_origin(digits: &str) -> Result<OriginHash, Rejected> {
     responses((status = 200, body = MirrorAnswer), (status = 409, body = Problem)))]
 pub(super) async fn mirror_ledger(
     State(pool): State<Shared>,
-    asker: Asker,
+    _: MayAdmin,
     body: Body,
 ) -> Result<Json<MirrorAnswer>, ApiFailure> {
-    if !asker.is_admin {
-        let detail = "which ledgers are mirrored is for an admin to say";
-        return Err(Rejected::forbidden("scope_missing", detail)
-            .hint("use a token with the scope admin the first time; upload does from then on")
-            .into());
-    }
     let request: MirrorRequest = read_json(body, MAX_LEDGER_BODY, &pool.config).await?;
     Ok(Json(MirrorAnswer { new: pool.mirror_ledger(request).await? }))
 }

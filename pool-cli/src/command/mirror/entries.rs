@@ -94,7 +94,7 @@ impl<'a> LogCarrier<'a> {
                 Err(anyhow::anyhow!(why).into())
             }
             Brought::Refused(why) => {
-                Err(ReadError::Caught(Finding::new(self.log(), Code::Signature, why)))
+                Err(ReadError::Caught(Finding::new(self.log(), Code::Refused, why)))
             }
         }
     }

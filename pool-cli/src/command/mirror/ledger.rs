@@ -35,7 +35,7 @@ impl Carrier {
             Ok(brought) => {
                 let (server, origin) = (self.sources[number].access.server.clone(), &theirs.origin);
                 for (log, carried) in brought.carried {
-                    self.report.log(&server, (origin, log, theirs.own), carried);
+                    self.report.log(&server, (origin, log, theirs.own), carried, self.output);
                 }
                 brought.outcome.or_else(|error| self.note(number, error))
             }
@@ -54,7 +54,12 @@ impl Carrier {
         let logs =
             [(INDEX, keys.index()), (ATTESTATIONS, keys.attestations()), (KEYS, keys.keys())];
         let mut carriers = Vec::with_capacity(logs.len());
+        let mut brought = Brought { carried: Vec::new(), outcome: Ok(()) };
         for (log, key) in logs {
+            if ours.logs.iter().any(|it| it.log == log && it.fork.is_some()) {
+                brought.carried.push((log, Carried::Forked));
+                continue;
+            }
             let Some(carrier) = self.log_carrier(number, log, key, theirs, ours) else { continue };
             let shown = carrier.look().await?;
             carriers.push((carrier, shown));
@@ -68,7 +73,6 @@ impl Carrier {
         if self.rescan && !self.filter.has_roots() {
             self.rescan_ledger(number, ours, keys, table.as_ref()).await?;
         }
-        let mut brought = Brought { carried: Vec::new(), outcome: Ok(()) };
         // Brought in the other order: nobody is to see a word by a key of which they cannot know.
         while let Some((carrier, shown)) = carriers.pop() {
             match carrier.carry(&shown, table.as_ref()).await {
@@ -93,7 +97,7 @@ impl Carrier {
         let of = |ledger: &LedgerReport| ledger.logs.iter().find(|it| it.log == log).cloned();
         // A pool that mirrors the log itself may have nothing of it yet.
         let theirs = of(theirs).filter(|it| it.size.is_some())?;
-        let ours = of(ours).filter(|it| it.fork.is_none())?;
+        let ours = of(ours)?;
         Some(LogCarrier::new(self, number, (log, key.clone()), theirs.address, ours))
     }
 

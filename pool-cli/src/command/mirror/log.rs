@@ -58,6 +58,8 @@ pub(super) enum Carried {
         /// Entries that it shows.
         there: u64,
     },
+    /// The log has two histories, as was found before. It is not carried any more.
+    Forked,
 }
 
 impl<'a> LogCarrier<'a> {
@@ -112,13 +114,16 @@ impl<'a> LogCarrier<'a> {
         let (here, there) = (self.ours.pending, shown.size());
         let same = here == there && self.ours.pending_root == *shown.root();
         if same && self.ours.size == Some(there) {
-            // That there is nothing new is news, too: so fresh is the mirror.
-            if self.log == ATTESTATIONS {
+            // That there is nothing new is news, too: so fresh is the mirror. And so is that a source
+            // has found again what it had lost.
+            let went_back = self.ours.sources.iter().any(|it| it.rolled_back_to.is_some());
+            if self.log == ATTESTATIONS || went_back {
                 self.add_checkpoint(here, nothing()?, shown).await?;
             }
             return Ok(Carried::Entries { new: 0, wanted: 0 });
         }
-        if there < here {
+        // The checkpoints alone tell whether that is a fork: nothing that the source could keep back.
+        if there < here || (there == here && !same) {
             return match self.add_checkpoint(there, nothing()?, shown).await? {
                 Added::Refused(why) => Err(self.forked(why)),
                 Added::Taken | Added::Conflict(_) => Ok(Carried::Behind { here, there }),

@@ -1,6 +1,6 @@
 //! What came of a round.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -32,6 +32,9 @@ pub(super) struct Report {
     /// Logs of which a source shows less than the mirror has.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     behind: Vec<Behind>,
+    /// Logs that are not carried, for they have two histories.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    forked: BTreeSet<String>,
     /// NARs that a source has and does not give as they are.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<NarFault>,
@@ -82,6 +85,7 @@ impl Default for Report {
             nars_absent: 0,
             caught: Vec::new(),
             behind: Vec::new(),
+            forked: BTreeSet::new(),
             faults: Vec::new(),
             seconds: 0.0,
             began: Instant::now(),
@@ -104,6 +108,7 @@ impl Report {
         source: &str,
         (origin, log, own): (&str, &'static str, bool),
         carried: Carried,
+        output: &Output,
     ) {
         match carried {
             Carried::Entries { new, wanted } => {
@@ -116,6 +121,15 @@ impl Report {
             Carried::Behind { here, there } => {
                 let (source, origin) = (source.to_owned(), origin.to_owned());
                 self.behind.push(Behind { source, origin, log, here, there, own });
+            }
+            Carried::Forked => {
+                self.warn_once(
+                    format!(
+                        "{origin}/{log} has forked and is not followed; see `pool mirror status`"
+                    ),
+                    output,
+                );
+                self.forked.insert(format!("{origin}/{log}"));
             }
         }
     }
@@ -142,11 +156,15 @@ impl Report {
         for (nar_hash, why) in fetched.faults.into_inner().unwrap_or_else(PoisonError::into_inner) {
             let fault = NarFault { source: source.to_owned(), nar_hash: nar_hash.to_nix32(), why };
             let line = format!("the NAR {} from {source}: {}", fault.nar_hash, fault.why);
-            if !self.told.contains(&line) {
-                output.warn(&line);
-                self.told.push(line);
-            }
+            self.warn_once(line, output);
             self.faults.push(fault);
+        }
+    }
+
+    fn warn_once(&mut self, line: String, output: &Output) {
+        if !self.told.contains(&line) {
+            output.warn(&line);
+            self.told.push(line);
         }
     }
 
@@ -170,6 +188,7 @@ impl Report {
     pub(super) fn exit(&self) -> Exit {
         let is_wrong = !self.caught.is_empty()
             || !self.faults.is_empty()
+            || !self.forked.is_empty()
             || self.behind.iter().any(|behind| behind.own);
         if is_wrong { Exit::No } else { Exit::Yes }
     }
@@ -197,6 +216,9 @@ impl Report {
             text.push_str(&format!(
                 "\n{source} {what}: it shows {there} entries of {origin}/{log}, and {here} are known"
             ));
+        }
+        for log in &self.forked {
+            text.push_str(&format!("\n{log} has forked and is not followed any more"));
         }
         for Caught { source, finding } in &self.caught {
             text.push_str(&format!("\n{source} is caught: {finding}"));

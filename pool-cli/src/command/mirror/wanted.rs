@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use anyhow::Result;
 use futures_util::TryStreamExt;
-use schema::api::{LedgerReport, NarElsewhere};
+use schema::api::{ClaimAnswer, LedgerReport, NarElsewhere};
 use schema::attestation::Entry;
 use schema::evidence::LogKeys;
 use schema::hash::{ClaimId, NarHash};
@@ -78,7 +78,8 @@ impl Carrier {
             let entries: Vec<Entry> =
                 bundle.iter().filter_map(|bytes| Entry::parse(bytes).ok()).collect();
             let ids: Vec<ClaimId> = entries.iter().map(|entry| entry.claim).collect();
-            let answers = self.target.claims(&ids).await?;
+            let mut answers = self.target.claims(&ids).await?;
+            self.bring_lacking(number, &entries, &mut answers).await?;
             let offered = entries.iter().zip(&answers).filter_map(|(entry, answer)| {
                 let (claim, _) = claim_of(entry, Some(answer)).ok()??;
                 Some(Offered::of(entry, &claim, table))
@@ -86,6 +87,33 @@ impl Carrier {
             let offered: Vec<Offered> = offered.collect();
             let chosen = self.filter.choose(&offered).await?;
             self.mark(number, &offered, &chosen).await?;
+        }
+        Ok(())
+    }
+
+    /// Brings claims that were kept back when their entries came, if this source gives them.
+    async fn bring_lacking(
+        &self,
+        number: usize,
+        entries: &[Entry],
+        answers: &mut [ClaimAnswer],
+    ) -> Result<()> {
+        let lacking = answers.iter().filter(|it| it.text.is_none()).map(|it| it.claim);
+        let lacking: Vec<ClaimId> = lacking.collect();
+        if lacking.is_empty() {
+            return Ok(());
+        }
+        let given = self.sources[number].remote.claims(&lacking).await?;
+        let mut texts = Vec::new();
+        for (entry, answer) in entries.iter().zip(answers).filter(|(_, it)| it.text.is_none()) {
+            let told = given.iter().find(|it| it.claim == entry.claim);
+            if let Ok(Some((_, text))) = claim_of(entry, told) {
+                answer.text = Some(text.to_owned());
+                texts.push(text.to_owned());
+            }
+        }
+        if !texts.is_empty() {
+            self.target.bring_claims(texts).await?;
         }
         Ok(())
     }

@@ -115,7 +115,8 @@ impl Index {
         Ok(None)
     }
 
-    /// Which NARs are to come here, after this one in the order of their hashes? At most `limit`.
+    /// Which NARs are to come here, after this one in the order of their hashes? At most `limit`, and
+    /// none that no path has by anybody's verified word.
     ///
     /// # Errors
     /// As [`path`](Self::path).
@@ -132,7 +133,7 @@ impl Index {
             let (key, value) = row.map_err(failed)?;
             let Some(hash) = key.strip_prefix(&[0]) else { break };
             let hash = NarHash::from_bytes(hash.try_into().map_err(|_| damaged(ELSEWHERE.name))?);
-            if after == Some(&hash) {
+            if after == Some(&hash) || !self.is_claimed(&hash)? {
                 continue;
             }
             if wanted.len() == limit {
@@ -141,6 +142,18 @@ impl Index {
             wanted.push((hash, record::read_elsewhere(&value, true)?));
         }
         Ok(wanted)
+    }
+
+    /// A claim alone is nobody's word: it comes before the entry that is about it, and stays when that
+    /// is refused.
+    fn is_claimed(&self, nar_hash: &NarHash) -> Result<bool, Error> {
+        for hash_part in self.paths_of_nar(nar_hash, usize::MAX)? {
+            let path = self.path(&hash_part)?.unwrap_or_default();
+            if path.claims.iter().any(|record| record.claim.nar_hash() == *nar_hash) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Every row whose key begins so. For rows of which there are few.
