@@ -4,6 +4,9 @@
 mod ledger;
 mod map;
 mod proxied;
+mod serving;
+mod upstream;
 
 pub use ledger::Ledger;
 pub use proxied::{Double, Lie};
+pub use upstream::{Given, Shown, Upstream};

@@ -219,6 +219,17 @@ impl Ledger {
         self.words.iter().map(|(_, entry)| entry)
     }
 
+    /// What the attestations are said to be about.
+    pub fn claims(&self) -> impl Iterator<Item = &Claim> {
+        self.words.iter().map(|(claim, _)| &**claim)
+    }
+
+    /// The leaves of the index log.
+    #[must_use]
+    pub fn leaves(&self) -> &[IndexLeaf] {
+        &self.leaves
+    }
+
     fn map(&self, size: u64) -> Map {
         let entries = (0..size).zip(self.entries());
         Map::of(entries.filter(|(index, _)| !self.unlisted.contains(index)))

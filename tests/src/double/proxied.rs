@@ -1,8 +1,6 @@
 //! Somebody who stands in front of a real pool, passes everything on, and tells one lie.
 
-use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::{self, JoinHandle};
 
 use axum::Router;
 use axum::body::Body;
@@ -13,8 +11,8 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 use schema::api::{EvidenceLine, EvidenceRequest};
-use tokio::sync::oneshot;
 
+use super::serving::Serving;
 use crate::server::Server;
 
 /// The longest body that is passed on.
@@ -45,10 +43,8 @@ pub enum Lie {
 
 /// A pool that lies when it is told to.
 pub struct Double {
-    address: SocketAddr,
     shared: Arc<Shared>,
-    end: Option<oneshot::Sender<()>>,
-    serving: Option<JoinHandle<()>>,
+    serving: Serving,
 }
 
 struct Shared {
@@ -73,19 +69,14 @@ impl Double {
             lie: Mutex::new(Arc::new(Lie::None)),
             nars: Mutex::new(0),
         });
-        let listener = TcpListener::bind("127.0.0.1:0").expect("the kernel has a port");
-        let address = listener.local_addr().expect("it is bound");
-        let (end, ended) = oneshot::channel();
-        let state = Arc::clone(&shared);
-        // On a thread of its own: tests wait for programs that ask it.
-        let serving = thread::spawn(move || serve(listener, state, ended));
-        Self { address, shared, end: Some(end), serving: Some(serving) }
+        let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
+        Self { shared, serving: Serving::start(router) }
     }
 
     /// Its address.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        self.serving.url()
     }
 
     /// Tells this lie from now on.
@@ -103,27 +94,6 @@ impl Double {
     pub fn nars(&self) -> u64 {
         *self.shared.nars.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-impl Drop for Double {
-    fn drop(&mut self) {
-        let _ = self.end.take().map(|end| end.send(()));
-        let _ = self.serving.take().map(JoinHandle::join);
-    }
-}
-
-fn serve(listener: TcpListener, shared: Arc<Shared>, ended: oneshot::Receiver<()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("a runtime").block_on(async {
-        listener.set_nonblocking(true).expect("it can be asked without waiting");
-        let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
-        let router = Router::new().fallback(answer).with_state(shared);
-        // Not gracefully: a lie may be never to end.
-        tokio::select! {
-            _ = axum::serve(listener, router).into_future() => {}
-            _ = ended => {}
-        }
-    });
 }
 
 async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response {

@@ -24,6 +24,12 @@ impl Pool {
         Self { dir, server }
     }
 
+    /// One whose data is in this directory already.
+    pub(super) fn of(dir: TempDir) -> Self {
+        let server = Some(Server::start(dir.path(), &[]));
+        Self { dir, server }
+    }
+
     pub(super) fn server(&self) -> &Server {
         self.server.as_ref().unwrap()
     }
