@@ -1,5 +1,5 @@
-//! The file of a NAR, passed on as it comes. Where the connection breaks off, another one goes on from
-//! there, if the source can do that.
+//! The file of a NAR, passed on as it comes. Where the connection breaks off or stalls, another one
+//! goes on from there, if the source can do that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,16 +102,18 @@ impl Download {
                 }
                 Ok(None) if self.size.is_none_or(|size| self.at >= size) => return Ok(None),
                 // Without a length on the wire, this is how it looks.
-                Ok(None) | Err(Fault::Truncated) => self.resume().await?,
+                Ok(None) | Err(Fault::Truncated) => self.resume(Fault::Truncated).await?,
+                // As when a wire is cut that nobody hears of. Who stalls at once is given up.
+                Err(Fault::Stalled) if self.at > self.began => self.resume(Fault::Stalled).await?,
                 Err(fault) => return Err(fault),
             }
         }
     }
 
-    /// Goes on from where it broke off, over a new connection.
-    async fn resume(&mut self) -> Result<(), Fault> {
+    /// Goes on from where it broke off, over a new connection. If it cannot, the fault stays.
+    async fn resume(&mut self, fault: Fault) -> Result<(), Fault> {
         if self.at == 0 || !self.ranges {
-            return Err(Fault::Truncated);
+            return Err(fault);
         }
         if self.at - self.began >= MUCH {
             self.tries = 0;
@@ -122,14 +124,14 @@ impl Download {
             self.tries += 1;
             if let Ok(response) = self.ask_for_rest().await {
                 if !self.goes_on(&response) {
-                    return Err(Fault::Truncated);
+                    return Err(fault);
                 }
                 let (pace, room) = (self.upstream.source.pace, self.longest - self.at);
                 self.packed = Packed::new(response, self.compression, pace, room);
                 return Ok(());
             }
         }
-        Err(Fault::Truncated)
+        Err(fault)
     }
 
     async fn ask_for_rest(&self) -> Result<Response, Fault> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::select_all;
@@ -58,33 +58,43 @@ impl News {
 async fn listen(access: Access, tell: Sender<()>, output: &'static Output) {
     let mut pause = FIRST_PAUSE;
     while !tell.is_closed() {
-        let began = Instant::now();
-        // What happened in the meantime is news, too; and whoever asks then says what is wrong.
-        let _ = hear(&access, &tell, output).await;
+        // Whoever asks then says what is wrong.
+        let heard = hear(&access, &tell, output).await;
         let _ = tell.try_send(());
-        pause =
-            if began.elapsed() > LAST_PAUSE { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
+        pause = if heard.is_ok() { FIRST_PAUSE } else { (pause * 2).min(LAST_PAUSE) };
         sleep(pause).await;
     }
 }
 
-/// Passes on every word about one of the pool's logs, until the connection ends.
+/// Passes on every word about one of the pool's logs, until the connection ends or there are other logs
+/// to hear of. Fails when nothing came about.
 async fn hear(access: &Access, tell: &Sender<()>, output: &'static Output) -> Result<()> {
     let remote = Remote::new(access, Patience::None, output)?;
-    let ledgers = remote.ledgers().await?.ledgers;
-    let logs = ledgers.iter().flat_map(|ledger| &ledger.logs).filter(|log| log.size.is_some());
+    let logs = addresses(&remote).await?;
     let mut streams = Vec::new();
-    for log in logs.take(MAX_LOGS) {
-        let events = remote.events(&log.address).await.map_err(|trouble| trouble.into_error())?;
+    for log in &logs {
+        let events = remote.events(log).await.map_err(|trouble| trouble.into_error())?;
         streams.push(events.bytes_stream());
     }
+    // What happened before is news, too.
+    let _ = tell.try_send(());
     let mut words = select_all(streams);
-    loop {
-        let piece = timeout(SILENCE, words.next()).await.context("silence")?;
-        let Some(piece) = piece else { bail!("the end") };
+    // A pool that goes away ends all of them.
+    while let Ok(Some(Ok(piece))) = timeout(SILENCE, words.next()).await {
         // A line that begins with a colon is a sign of life, and no more.
-        if !piece?.starts_with(b":") {
+        if !piece.starts_with(b":") {
             let _ = tell.try_send(());
+        } else if addresses(&remote).await? != logs {
+            break;
         }
     }
+    Ok(())
+}
+
+/// Where the pool serves logs, its own and those that it mirrors by now.
+async fn addresses(remote: &Remote<'_>) -> Result<Vec<String>> {
+    let ledgers = remote.ledgers().await?.ledgers;
+    let logs = ledgers.into_iter().flat_map(|ledger| ledger.logs);
+    let shown = logs.filter(|log| log.size.is_some());
+    Ok(shown.map(|log| log.address).take(MAX_LOGS).collect())
 }

@@ -234,11 +234,28 @@ async fn a_file_without_a_length_ends_where_the_nar_does() {
 }
 
 #[tokio::test]
-async fn one_that_stalls_or_never_ends_is_given_up() {
+async fn one_that_stalls_goes_on_where_it_did() {
+    let nar = bytes(5, 1000);
+    let (half, rest) = (nar[..500].to_vec(), nar[500..].to_vec());
+    let (got, fault, asked) = downloaded(&nar, move |asked| match asked.from {
+        None => Reply::Stall(1000, half.clone()),
+        Some(_) => Reply::Headed(
+            "206 Partial Content\r\nContent-Range: bytes 500-999/1000".into(),
+            Some(500),
+            rest.clone(),
+        ),
+    })
+    .await;
+    assert!(got == nar && fault.is_none(), "{fault:?}");
+    assert_eq!(asked.len(), 2);
+}
+
+#[tokio::test]
+async fn one_that_stalls_again_or_never_ends_is_given_up() {
     let nar = bytes(5, 1000);
     let half = nar[..500].to_vec();
     let (_, fault, asked) = downloaded(&nar, move |_| Reply::Stall(1000, half.clone())).await;
-    assert_eq!((fault, asked.len()), (Some(Fault::Stalled), 1));
+    assert_eq!((fault, asked.len()), (Some(Fault::Stalled), 2));
     let (_, fault, _) = downloaded(&nar, |_| Reply::Endless(vec![0; 4096])).await;
     assert!(matches!(fault, Some(Fault::Unreadable(_))), "{fault:?}");
 }
