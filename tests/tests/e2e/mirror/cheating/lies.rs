@@ -1,5 +1,6 @@
 //! Lies of a pool that signs whatever it likes, and of one in whose logs somebody meddles.
 
+use schema::attestation::Entry;
 use schema::hash::TreeHash;
 use schema::key_event::KeyEvent;
 use schema::verifiable_map::IndexLeaf;
@@ -16,12 +17,12 @@ struct Lie(&'static str, &'static str, &'static str, fn(&mut Ledger), fn(&mut Sh
 
 /// Logs that are signed as they are: nobody can take these back.
 const SIGNED: [Lie; 14] = [
-    Lie("a forged signature", "attestations", "signature", forges, honest),
+    Lie("a forged signature", "attestations", "signature does not verify", forges, honest),
     Lie("an unknown key", "attestations", "no such key", unknown_key, honest),
     Lie("a repetition", "attestations", "before", repeats, honest),
     Lie("twice at once", "attestations", "twice", twice_at_once, honest),
     Lie("time goes back", "attestations", "before", goes_back, honest),
-    Lie("no entry", "attestations", "entry of 8 bytes", nothing, |shown| {
+    Lie("no entry", "attestations", "an entry has 210 bytes", nothing, |shown| {
         shown.logs.get_mut("attestations").unwrap().push(b"no entry".to_vec());
     }),
     Lie("another text", "attestations", "another text", nothing, |shown| {
@@ -30,11 +31,17 @@ const SIGNED: [Lie; 14] = [
     Lie("no text", "attestations", "does not have the claim", nothing, |shown| {
         shown.claims[3].text = None;
     }),
-    Lie("enrolled by nobody", "keys", "", enrols_itself, honest),
-    Lie("no event", "keys", "", |ledger| ledger.happens_as(b"{}"), honest),
-    Lie("enrolled again", "keys", "", |ledger| ledger.enrol(&alice().public()), honest),
+    Lie("enrolled by nobody", "keys", "not signed by pool-1", enrols_itself, honest),
+    Lie("no event", "keys", "does not read", |ledger| ledger.happens_as(b"{}"), honest),
+    Lie(
+        "enrolled again",
+        "keys",
+        "stands there before",
+        |ledger| ledger.enrol(&alice().public()),
+        honest,
+    ),
     Lie("a leaf of others", "index", "other attestations", leaf_of_others, honest),
-    Lie("no leaf", "index", "", nothing, |shown| {
+    Lie("no leaf", "index", "80 bytes, this has 7", nothing, |shown| {
         shown.logs.get_mut("index").unwrap().push(b"no leaf".to_vec());
     }),
     Lie("an entry under another path", "attestations", "another path", other_path, honest),
@@ -46,17 +53,17 @@ const MEDDLED: [Lie; 6] = [
     Lie("a changed tile", "attestations", "does not begin with", nothing, |shown| {
         flip(shown, "attestations", "tile/0/000.p/4", 8);
     }),
-    Lie("a short tile", "attestations", "tile", nothing, |shown| {
+    Lie("a short tile", "attestations", "4 hashes in 64 bytes", nothing, |shown| {
         let tile = shown.log("attestations").object("tile/0/000.p/4").unwrap()[..64].to_vec();
         shown.files.insert("attestations/tile/0/000.p/4".to_owned(), tile);
     }),
     Lie("a changed bundle", "attestations", "another entry than the tree", nothing, |shown| {
         flip(shown, "attestations", "tile/entries/000.p/4", 8 * 700);
     }),
-    Lie("a changed bundle of keys", "keys", "another entry than the tree", revokes, |shown| {
+    Lie("a changed bundle of keys", "keys", "another entry than the tree", enrols_bob, |shown| {
         flip(shown, "keys", "tile/entries/000.p/2", 8 * 30);
     }),
-    Lie("no bundle", "attestations", "", nothing, |shown| {
+    Lie("no bundle", "attestations", "ends within an entry", nothing, |shown| {
         shown.files.insert("attestations/tile/entries/000.p/4".to_owned(), vec![0, 9]);
     }),
 ];
@@ -77,7 +84,7 @@ fn forges(ledger: &mut Ledger) {
     let (right, other) = (claim(&origin(ledger), 9), claim(&origin(ledger), 8));
     let time = late(ledger);
     let signature = word(&alice(), &other, time).signature;
-    ledger.takes(&right, schema::attestation::Entry { signature, ..word(&alice(), &right, time) });
+    ledger.takes(&right, Entry { signature, ..word(&alice(), &right, time) });
 }
 
 fn unknown_key(ledger: &mut Ledger) {
@@ -105,7 +112,7 @@ fn other_path(ledger: &mut Ledger) {
     let (right, other) = (claim(&origin(ledger), 9), claim(&origin(ledger), 8));
     let time = late(ledger);
     let path_key = word(&alice(), &other, time).path_key;
-    ledger.takes(&right, schema::attestation::Entry { path_key, ..word(&alice(), &right, time) });
+    ledger.takes(&right, Entry { path_key, ..word(&alice(), &right, time) });
 }
 
 fn enrols_itself(ledger: &mut Ledger) {
@@ -113,7 +120,7 @@ fn enrols_itself(ledger: &mut Ledger) {
     ledger.happens(KeyEvent::Enrol { key: mallory.public() }, &[&mallory]);
 }
 
-fn revokes(ledger: &mut Ledger) {
+fn enrols_bob(ledger: &mut Ledger) {
     ledger.enrol(&key("bob", 2).public());
 }
 
