@@ -27,12 +27,14 @@ use schema::tlog::note::VerifierKey;
 
 use self::filter::Filter;
 use self::follow::News;
+use self::ledger::KEYS;
 use self::pull::Puller;
 use self::report::Report;
 use crate::cli::{self, Global, MirrorAction};
 use crate::command::push::default_jobs;
 use crate::credentials::{Access, trimmed};
 use crate::exit::{self, Exit, Failure};
+use crate::ledger_reader::{Code, Finding, ReadError};
 use crate::output::Output;
 use crate::remote::{Patience, Remote};
 use crate::source::Upstream;
@@ -176,6 +178,10 @@ impl Carrier {
             if is_own || !self.is_chosen(ledger)? {
                 continue;
             }
+            if let Some(finding) = impostor(&own, ledger) {
+                self.note(number, ReadError::Caught(finding))?;
+                continue;
+            }
             let (known, keys) = self.registered(&own, ledger).await?;
             self.carry_ledger(number, ledger, &known, &keys).await?;
             if ledger.own {
@@ -226,6 +232,15 @@ impl Carrier {
         let known = find(&self.target.ledgers().await?);
         Ok((known.context("the mirror does not list what it mirrors")?, keys))
     }
+}
+
+/// What is wrong with a ledger that is known under another key. Nothing of it is carried, and nothing
+/// else of the source depends on it.
+fn impostor(own: &Ledgers, ledger: &LedgerReport) -> Option<Finding> {
+    let known = own.ledgers.iter().find(|it| it.origin == ledger.origin)?;
+    let (known, given) = (&known.public_key, &ledger.public_key);
+    let why = format!("{} has the key {known}, not {given}: one is an impostor's", ledger.origin);
+    (known != given).then(|| Finding::new(KEYS, Code::KeyChanged, why))
 }
 
 fn keys_of(ledger: &LedgerReport) -> Result<LogKeys> {

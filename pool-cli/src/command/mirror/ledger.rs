@@ -101,7 +101,8 @@ impl Carrier {
         Some(LogCarrier::new(self, number, (log, key.clone()), theirs.address, ours))
     }
 
-    fn note(&mut self, number: usize, error: ReadError) -> Result<()> {
+    /// What is caught is told, and is no failure.
+    pub(super) fn note(&mut self, number: usize, error: ReadError) -> Result<()> {
         match error {
             ReadError::Caught(finding) => {
                 let server = &self.sources[number].access.server;
