@@ -12,6 +12,7 @@ pub mod lab;
 pub mod log_copy;
 pub mod mirror;
 pub mod nar;
+pub mod net;
 pub mod nix;
 pub mod program;
 pub mod proxy;

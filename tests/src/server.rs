@@ -7,7 +7,11 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::deadline::wait_for;
+use crate::net::Host;
 use crate::program::{built, peak_memory};
+
+/// Where a server listens that has a host of its own.
+pub const PORT: u16 = 8484;
 
 /// A running server.
 pub struct Server {
@@ -24,7 +28,23 @@ impl Server {
     /// When it does not listen in time.
     #[must_use]
     pub fn start(data: &Path, arguments: &[&str]) -> Self {
-        let mut child = spawn(data, arguments);
+        let child = spawn(program(data, "127.0.0.1:0", arguments), data);
+        let (child, address) = Self::listening(child, data);
+        Self { child, data: data.to_owned(), address }
+    }
+
+    /// The same on a host of its own, where it always listens on the same port.
+    ///
+    /// # Panics
+    /// When it does not listen in time.
+    #[must_use]
+    pub fn start_on(host: &Host, data: &Path, arguments: &[&str]) -> Self {
+        let command = host.runs(&program(data, &format!("0.0.0.0:{PORT}"), arguments));
+        let (child, _) = Self::listening(spawn(command, data), data);
+        Self { child, data: data.to_owned(), address: format!("{}:{PORT}", host.address()) }
+    }
+
+    fn listening(mut child: Child, data: &Path) -> (Child, String) {
         let address_file = data.join("address");
         let address = wait_for("the server's address", || {
             if let Some(status) = child.try_wait().expect("the server can be waited for") {
@@ -33,7 +53,7 @@ impl Server {
             }
             fs::read_to_string(&address_file).ok().filter(|text| text.ends_with('\n'))
         });
-        Self { child, data: data.to_owned(), address: address.trim().to_owned() }
+        (child, address.trim().to_owned())
     }
 
     /// Starts a server and kills it when `wait` returns, however far it has come by then.
@@ -41,7 +61,7 @@ impl Server {
     /// # Panics
     /// When it cannot be started or killed.
     pub fn start_and_kill(data: &Path, wait: impl FnOnce()) {
-        let mut child = spawn(data, &[]);
+        let mut child = spawn(program(data, "127.0.0.1:0", &[]), data);
         wait();
         child.kill().expect("the server can be killed");
         child.wait().expect("the server can be waited for");
@@ -114,6 +134,14 @@ impl Server {
     /// # Panics
     /// When it cannot be killed.
     pub fn kill(mut self) {
+        self.kill_now();
+    }
+
+    /// The same, for those who go on to look at what is left.
+    ///
+    /// # Panics
+    /// When it cannot be killed.
+    pub fn kill_now(&mut self) {
         self.child.kill().expect("the server can be killed");
         self.child.wait().expect("the server can be waited for");
     }
@@ -137,17 +165,18 @@ impl Drop for Server {
     }
 }
 
-fn spawn(data: &Path, arguments: &[&str]) -> Child {
+fn program(data: &Path, listen: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(built("pool-server"));
+    command.arg("--data").arg(data).args(["--listen", listen]).args(arguments).env_clear();
+    command
+}
+
+fn spawn(mut command: Command, data: &Path) -> Child {
     fs::create_dir_all(data).expect("the data directory can be made");
     let _ = fs::remove_file(data.join("address"));
     let log = fs::File::options().create(true).append(true).open(data.join("log"));
     let log = log.expect("the log can be written");
-    Command::new(built("pool-server"))
-        .arg("--data")
-        .arg(data)
-        .args(["--listen", "127.0.0.1:0"])
-        .args(arguments)
-        .env_clear()
+    command
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("the log can be shared"))
         .stderr(log)

@@ -6,4 +6,5 @@ mod followed;
 mod partial;
 mod partition;
 mod scene;
+mod station;
 mod stock;
