@@ -40,16 +40,14 @@ pub(super) async fn missing(pool: &Client, pushed: &[Pushed]) -> BTreeSet<NarHas
     missing
 }
 
-/// That the programs of others verify the pool's logs where it serves them and at its mirrors, and that
-/// all files of all of them are the same, byte for byte.
+/// That the programs of others verify the pool's logs where its mirrors serve them, and that all files
+/// are the pool's own, byte for byte.
 pub(super) async fn logs_are_the_same(pool: &Station<'_>, mirrors: &[&Station<'_>]) {
     let info = pool.admin.get("/api/v1/info").await.json();
     let origin = pool.origin().await;
     for name in LOGS {
         let vkey = info["logs"][name].as_str().unwrap();
-        let path = format!("/ledger/{name}");
-        let base = pool.server().url("");
-        let there = accepted_by_all(&pool.admin, &base, &path, vkey, None).await;
+        let there = LogCopy::fetch(&pool.admin, &format!("/ledger/{name}")).await;
         for mirror in mirrors {
             let path = log(&mirror.ledger(&origin).await.unwrap(), name).address.clone();
             let base = mirror.server().url("");
