@@ -23,6 +23,9 @@ use schema::tlog::tile::{BundleAddress, FULL_WIDTH, TileAddress, bundles_of, til
 pub(crate) use self::claim::claim_of;
 pub(crate) use self::finding::{Code, Finding, ReadError};
 
+/// The most entries by which a log may grow from one visit to the next: a log that is signed costs its
+/// pool nothing, and its reader every tile.
+const MAX_GROWTH: u64 = 1 << 26;
 /// Files that are asked for at a time.
 const AT_ONCE: usize = 8;
 
@@ -88,6 +91,10 @@ impl<F: LogFiles> LogReader<F> {
         to: &SignedCheckpoint,
     ) -> Result<Growth, ReadError> {
         let (from, size) = (old.size(), to.size());
+        if size - from > MAX_GROWTH {
+            let why = format!("it grew by {} entries; nobody reads so many at once", size - from);
+            return Err(anyhow::anyhow!(why).into());
+        }
         let mut grown = Grown { edge: old.clone(), roots: Vec::new(), filled: Vec::new() };
         let leaves = tiles_of(from, size).take_while(|tile| tile.level() == 0);
         let mut leaves = stream::iter(leaves)

@@ -88,7 +88,8 @@ impl Ledger {
         let attestations = publisher.shown(&logs.attestations, Some(after))?;
         let shown_index = publisher.shown(&index_log, None)?;
         let own = Signers::new(&keys_origin(&identity), identity.public_key());
-        let roll = Roll::new(Arc::new(replay(index, LogId::Keys, own)?));
+        let names = index.mirrored_names()?.into_iter().collect();
+        let roll = Roll::new(Arc::new(replay(index, LogId::Keys, own)?), names);
         let roll = Mirror::enrol(index, roll)?;
         let roll = Arc::new(RwLock::new(Arc::new(roll)));
         let (covering, covered) = watch::channel(Covered::default());

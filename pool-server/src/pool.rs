@@ -26,6 +26,7 @@ use schema::compression::Compression;
 use schema::hash::NarHash;
 use schema::signers::Signers;
 use schema::store_path::StoreDir;
+use schema::tlog::note::VerifierKey;
 use tokio::sync::Semaphore;
 
 use crate::assemble::view::{DefaultView, Panel, View};
@@ -86,10 +87,11 @@ impl Pool {
         clear_unfinished(&index, &blobs).await?;
         let metrics = Arc::new(Metrics::install());
         let ledger = Ledger::open(&index, &config, &metrics)?;
-        let mut origins = ledger.mirror().origins();
-        origins.push(ledger.identity().origin().to_owned());
+        let mirrored = ledger.mirror().keys().into_iter().map(|(_, key)| key);
+        let mut logs: Vec<VerifierKey> = mirrored.collect();
+        logs.push(ledger.identity().log_key(LogId::Attestations)?);
         let served = [config.store_dir.clone(), StoreDir::guix()];
-        let policies = Policies::open(&config.policies, &served, &origins)?;
+        let policies = Policies::open(&config.policies, &served, &logs)?;
         tokio::spawn(crate::metrics::run(Arc::clone(&metrics)));
         let default_view =
             DefaultView { k: config.view_k.get(), names: config.view_signers.clone() };

@@ -1,11 +1,12 @@
 //! The roll of signers: who may attest in each ledger that the pool holds, its own and those it
 //! mirrors. A key event of one ledger says nothing of another.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use schema::claim::Claim;
 use schema::key::KeyName;
-use schema::signers::{Signer, Signers};
+use schema::signers::{Signer, Signers, Standing};
 
 use crate::index::{AttestationRecord, LedgerId};
 
@@ -14,6 +15,8 @@ use crate::index::{AttestationRecord, LedgerId};
 pub struct Roll {
     own: Arc<Signers>,
     mirrored: Vec<Mirrored>,
+    /// In which mirrored ledger a name came up first: whom it means, if no own signer has it.
+    names: HashMap<KeyName, LedgerId>,
 }
 
 #[derive(Debug, Clone)]
@@ -24,10 +27,10 @@ struct Mirrored {
 }
 
 impl Roll {
-    /// Of a pool that mirrors nobody.
+    /// Of a pool that mirrors nobody yet. `names` tells in which mirrored ledger a name came up first.
     #[must_use]
-    pub fn new(own: Arc<Signers>) -> Self {
-        Self { own, mirrored: Vec::new() }
+    pub fn new(own: Arc<Signers>, names: HashMap<KeyName, LedgerId>) -> Self {
+        Self { own, mirrored: Vec::new(), names }
     }
 
     /// Those of the pool's own ledger.
@@ -75,6 +78,16 @@ impl Roll {
         self
     }
 
+    /// A name has come up in a mirrored ledger: from now on it means whom that says, for ever, unless
+    /// another was before it. Answers with whether that is new.
+    pub fn bind(&mut self, name: &KeyName, ledger: LedgerId) -> bool {
+        let is_new = !self.names.contains_key(name);
+        if is_new {
+            self.names.insert(name.clone(), ledger);
+        }
+        is_new
+    }
+
     /// Whose word it is.
     #[must_use]
     pub fn signer(&self, word: &AttestationRecord) -> Option<&Signer> {
@@ -88,16 +101,21 @@ impl Roll {
         self.of(word.ledger)?.by_id(&delegation.root)
     }
 
-    /// Whether the key could say so then, and nothing has made that void since.
+    /// Whether the key could say so then, and nothing has made that void since. A key that the own
+    /// ledger knows as compromised counts nowhere else either.
     #[must_use]
     pub fn counts(&self, word: &AttestationRecord, claim: &Claim) -> bool {
         let name = claim.path().base().name();
-        self.of(word.ledger)
-            .is_some_and(|signers| signers.counts(&word.key_id, word.index, name, word.logged_at))
+        let known = (!word.ledger.is_own()).then(|| self.own.by_id(&word.key_id)).flatten();
+        let void = known.is_some_and(|it| matches!(it.standing, Standing::Compromised { .. }));
+        !void
+            && self.of(word.ledger).is_some_and(|signers| {
+                signers.counts(&word.key_id, word.index, name, word.logged_at)
+            })
     }
 
-    /// The key that has this name now, or had it last. A name means what the first ledger says that
-    /// has it: the pool's own, then those of others in the order in which they came.
+    /// The key that has this name now, or had it last. A name means whom the pool's own ledger knows by
+    /// it, else whom the mirrored ledger does in which it came up first.
     #[must_use]
     pub fn named(&self, name: &KeyName) -> Option<&Signer> {
         self.home(name)?.named(name)
@@ -115,7 +133,9 @@ impl Roll {
     }
 
     fn home(&self, name: &KeyName) -> Option<&Signers> {
-        let all = std::iter::once(&self.own).chain(self.mirrored.iter().map(|it| &it.signers));
-        all.map(|signers| &**signers).find(|signers| signers.named(name).is_some())
+        if self.own.named(name).is_some() {
+            return Some(&self.own);
+        }
+        self.of(*self.names.get(name)?).map(|signers| &**signers)
     }
 }

@@ -74,6 +74,12 @@ impl Signers {
         }
     }
 
+    /// The key of the pool whose keys log it is.
+    #[must_use]
+    pub fn pool(&self) -> &PublicKey {
+        &self.pool
+    }
+
     /// Takes the next entry of the keys log in, if its signatures and the rules allow.
     ///
     /// # Errors

@@ -28,8 +28,8 @@ pub(crate) enum MirrorAction {
 
 #[derive(Debug, Args)]
 pub(crate) struct Carry {
-    /// A pool to mirror; several may be named. All ledgers that it holds are mirrored: its own, and
-    /// those that it mirrors itself.
+    /// A pool to mirror; several may be named. Its own ledger is, and of those that it mirrors itself
+    /// the ones that are mirrored here already, or asked for below.
     ///
     /// A private pool is shown the token that `pool login` kept for it, and no other.
     #[arg(long, value_name = "URL", required = true)]
@@ -40,11 +40,16 @@ pub(crate) struct Carry {
     #[arg(long, value_name = "URL")]
     pub(crate) to: Option<String>,
 
-    /// Mirror only the ledgers of these attestation logs, and know them by these keys.
+    /// Mirror the ledgers of these attestation logs, whoever has them, and no others; and know them by
+    /// these keys.
     ///
-    /// Without it a pool's word is taken for which key a ledger has, once: from then on it must stay.
+    /// Without it a pool's word is taken for which key its ledger has, once: from then on it must stay.
     #[arg(long, value_name = "VERIFIER-KEY")]
     pub(crate) ledger: Vec<VerifierKey>,
+
+    /// Mirror every ledger that a pool mirrors itself, too: its word is taken for whose keys those are.
+    #[arg(long, conflicts_with = "ledger")]
+    pub(crate) all_ledgers: bool,
 
     #[command(flatten)]
     pub(crate) filter: Filter,

@@ -17,13 +17,16 @@ mod status;
 mod tiles;
 mod wanted;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use schema::api::{LedgerReport, Ledgers, MirrorRequest};
 use schema::evidence::LogKeys;
+use schema::hash::NarHash;
 use schema::tlog::note::VerifierKey;
+use tokio::time::sleep;
 
 use self::filter::Filter;
 use self::follow::News;
@@ -38,6 +41,9 @@ use crate::ledger_reader::{Code, Finding, ReadError};
 use crate::output::Output;
 use crate::remote::{Patience, Remote};
 use crate::source::Upstream;
+
+/// Between one round and the next, however much there is to do.
+const BREATH: Duration = Duration::from_millis(20);
 
 /// Carries, once or for ever. No, when something is not as it should be.
 pub(super) async fn run(
@@ -62,12 +68,17 @@ pub(super) async fn run(
 struct Carrier {
     target: Remote<'static>,
     sources: Vec<Source>,
-    /// Those that may be mirrored; all of them, when none are named.
+    /// Those that are mirrored and no others, when any are named.
     pinned: Vec<VerifierKey>,
+    all_ledgers: bool,
     filter: Filter,
     rescan: bool,
     jobs: usize,
     report: Report,
+    /// Ledgers that could not be begun, by their origins: said once.
+    refused: HashSet<String>,
+    /// NARs that a source, by its number, gave wrong: it is not asked for them again.
+    spoiled: HashSet<(usize, NarHash)>,
     /// What was announced last to the pool of a ledger, by its origin.
     announced: HashMap<String, announce::Announced>,
     output: &'static Output,
@@ -100,6 +111,9 @@ impl Carrier {
             filter: Filter::new(&carry.filter, carry.pull, &sources, output)?,
             sources,
             pinned: carry.ledger.clone(),
+            all_ledgers: carry.all_ledgers,
+            refused: HashSet::new(),
+            spoiled: HashSet::new(),
             rescan: carry.rescan,
             jobs: carry.jobs.map_or_else(default_jobs, usize::from),
             report: Report::default(),
@@ -149,6 +163,8 @@ impl Carrier {
             let waits = self.report.waits();
             self.report = self.report.next();
             news.wait(waits).await;
+            // News may come without end.
+            sleep(BREATH).await;
         }
     }
 
@@ -175,14 +191,22 @@ impl Carrier {
         for ledger in &theirs.ledgers {
             let is_own = own.ledgers.iter().any(|it| it.own && it.origin == ledger.origin);
             // What comes back from a mirror of ours is ours.
-            if is_own || !self.is_chosen(ledger)? {
+            if is_own || !self.is_chosen(&own, ledger)? {
                 continue;
             }
             if let Some(finding) = impostor(&own, ledger) {
                 self.note(number, ReadError::Caught(finding))?;
                 continue;
             }
-            let (known, keys) = self.registered(&own, ledger).await?;
+            let (known, keys) = match self.registered(&own, ledger).await {
+                Ok(registered) => registered,
+                // The others are none the worse for it.
+                Err(error) if exit::of(&error) == Exit::No => {
+                    self.refuse(number, ledger, &error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
             self.carry_ledger(number, ledger, &known, &keys).await?;
             if ledger.own {
                 self.announce(number, &keys).await;
@@ -195,10 +219,21 @@ impl Carrier {
         if wants { self.carry_nars(number).await } else { Ok(()) }
     }
 
-    /// Whether a ledger is one of those that are to be mirrored, if any were named.
-    fn is_chosen(&self, ledger: &LedgerReport) -> Result<bool> {
+    /// The mirror does not begin with a ledger.
+    fn refuse(&mut self, number: usize, ledger: &LedgerReport, why: &anyhow::Error) {
+        if self.refused.insert(ledger.origin.clone()) {
+            let (origin, source) = (&ledger.origin, &self.sources[number].access.server);
+            self.output.warn(&format!("the ledger {origin} of {source}: {why:#}"));
+        }
+        self.report.refused(&ledger.origin);
+    }
+
+    /// Whether a ledger is to be mirrored: one that was named, if any were; else a pool's own, one that is
+    /// mirrored already, or any.
+    fn is_chosen(&self, own: &Ledgers, ledger: &LedgerReport) -> Result<bool> {
         if self.pinned.is_empty() {
-            return Ok(true);
+            let known = own.ledgers.iter().any(|it| it.origin == ledger.origin);
+            return Ok(ledger.own || known || self.all_ledgers);
         }
         let keys = keys_of(ledger)?;
         Ok(self.pinned.iter().any(|pinned| pinned == keys.attestations()))

@@ -15,6 +15,8 @@ use crate::exit::Failure;
 
 /// As much of an answer that is no problem document as a message quotes.
 const EXCERPT: usize = 200;
+/// The longest answer in JSON, in bytes, unpacked: a pool does not bound the list of its signers.
+const MAX_JSON: usize = 128 << 20;
 /// As much of a refusal as is read, in bytes, and for how long.
 const MAX_REFUSAL: usize = 64 << 10;
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(10);
@@ -25,7 +27,7 @@ pub(super) async fn read<T: DeserializeOwned>(response: Response) -> Result<T, T
         return Err(refusal(response).await);
     }
     let server = response.url().origin().ascii_serialization();
-    let body = response.bytes().await.map_err(|error| unreachable(&server, error))?;
+    let body = file(response, MAX_JSON).await?;
     serde_json::from_slice(&body).map_err(|error| {
         let message = format!("{server} does not answer as a pool does: {error}");
         let hint = "is this the address of a pool, and of the same version as this program?";
@@ -51,20 +53,32 @@ pub(super) async fn file(response: Response, longest: usize) -> Result<Bytes, Tr
 
 /// Reads what an answer says, whatever its status.
 pub(super) async fn body(response: Response, longest: usize) -> Result<Vec<u8>, Trouble> {
-    let server = response.url().origin().ascii_serialization();
-    let body = response.bytes().await.map_err(|error| unreachable(&server, error))?;
-    Ok(body[..body.len().min(longest)].to_vec())
+    let mut body = Vec::new();
+    passed_on(response, longest as u64, |piece| {
+        body.extend_from_slice(piece);
+        Ok(())
+    })
+    .await?;
+    Ok(body)
 }
 
 /// Passes on a file of at most `longest` bytes as it comes, or tells what is wrong.
 pub(super) async fn pieces(
-    mut response: Response,
+    response: Response,
     longest: u64,
-    mut take: impl FnMut(&[u8]) -> Result<(), Trouble>,
+    take: impl FnMut(&[u8]) -> Result<(), Trouble>,
 ) -> Result<(), Trouble> {
     if !response.status().is_success() {
         return Err(refusal(response).await);
     }
+    passed_on(response, longest, take).await
+}
+
+async fn passed_on(
+    mut response: Response,
+    longest: u64,
+    mut take: impl FnMut(&[u8]) -> Result<(), Trouble>,
+) -> Result<(), Trouble> {
     let server = response.url().origin().ascii_serialization();
     let mut room = longest;
     loop {

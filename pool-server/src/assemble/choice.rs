@@ -1,6 +1,7 @@
 //! Which of the things that signers say of one subject a view shows.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::fmt::Display;
 
 use schema::api::{Refused, RefusedCode};
@@ -9,7 +10,7 @@ use schema::key::KeyName;
 use schema::signers::Signers;
 
 use super::view::{Choice, Panel};
-use crate::index::AttestationRecord;
+use crate::index::{AttestationRecord, LedgerId};
 use crate::roll::Roll;
 
 /// One thing that is said of a subject, where others may say otherwise.
@@ -27,8 +28,9 @@ pub(super) trait Saying {
 pub(super) struct Word<'s> {
     name: &'s KeyName,
     root: Option<&'s KeyName>,
-    /// The names mean other keys here.
-    foreign: bool,
+    /// The names mean other keys here: it is the word of somebody of that ledger, whom no view names.
+    foreign: Option<LedgerId>,
+    own: bool,
     /// Higher for what was said later.
     order: (u64, u64),
 }
@@ -37,9 +39,10 @@ impl<'s> Word<'s> {
     /// What an entry of a ledger says.
     pub(super) fn of(word: &AttestationRecord, roll: &'s Roll) -> Option<Self> {
         let (signer, root) = (roll.signer(word)?, roll.root(word));
-        let foreign = !roll.is_bound(signer) || root.is_some_and(|root| !roll.is_bound(root));
+        let bound = roll.is_bound(signer) && root.is_none_or(|root| roll.is_bound(root));
+        let (foreign, own) = ((!bound).then_some(word.ledger), word.ledger.is_own());
         let (name, root) = (signer.key.name(), root.map(|root| root.key.name()));
-        Some(Self { name, root, foreign, order: (word.logged_at, word.index) })
+        Some(Self { name, root, foreign, own, order: (word.logged_at, word.index) })
     }
 
     /// What this key said outside of the ledger; `number` is higher for what was said later.
@@ -47,12 +50,12 @@ impl<'s> Word<'s> {
         let signer = signers.by_id(key_id)?;
         let root = signer.delegation.as_ref().and_then(|it| signers.by_id(&it.root));
         let (name, root) = (signer.key.name(), root.map(|root| root.key.name()));
-        Some(Self { name, root, foreign: false, order: (0, number) })
+        Some(Self { name, root, foreign: None, own: true, order: (0, number) })
     }
 
     /// Keys of one name are one signer's, and a machine speaks for its root.
     pub(super) fn is_by(&self, signer: &KeyName) -> bool {
-        !self.foreign && (self.name == signer || self.root == Some(signer))
+        self.foreign.is_none() && (self.name == signer || self.root == Some(signer))
     }
 
     /// Whether a machine spoke.
@@ -61,8 +64,21 @@ impl<'s> Word<'s> {
     }
 
     /// By whose name it goes.
-    pub(super) fn principal(&self) -> &'s KeyName {
+    pub(super) fn name(&self) -> &'s KeyName {
         self.root.unwrap_or(self.name)
+    }
+
+    /// The same for people: whom nobody here means by a name is told apart.
+    pub(super) fn label(&self, roll: &Roll) -> KeyName {
+        let name = self.name();
+        let origin = self.foreign.and_then(|ledger| roll.origin(ledger));
+        let told = origin.and_then(|origin| format!("{name}@{origin}").parse().ok());
+        told.unwrap_or_else(|| name.clone())
+    }
+
+    /// Who it is that speaks.
+    fn principal(&self) -> (Option<LedgerId>, &'s KeyName) {
+        (self.foreign, self.name())
     }
 }
 
@@ -95,19 +111,22 @@ fn latest_of<'s, S: Saying>(
 }
 
 /// The saying with most votes, then the oldest, if it has `k`. One of something that is here
-/// comes before one of something that is not.
+/// comes before one of something that is not, and one with more votes of the pool's own signers before
+/// others: of a ledger that is mirrored nobody knows how easily it enrols.
 fn most_votes<'s, S: Saying>(
     subject: &dyn Display,
     sayings: &'s [S],
     panel: &Panel,
     k: usize,
 ) -> Result<&'s S, Refused> {
-    let votes: Vec<usize> = sayings.iter().map(|saying| votes(sayings, saying, panel)).collect();
-    let enough = sayings.iter().zip(&votes).enumerate().filter(|(_, (_, votes))| **votes >= k);
+    let counted: Vec<(usize, usize)> =
+        sayings.iter().map(|saying| votes(sayings, saying, panel)).collect();
+    let enough = sayings.iter().zip(&counted).enumerate().filter(|(_, (_, (_, all)))| *all >= k);
     let best = enough.max_by_key(|(at, (saying, votes))| (saying.is_here(), **votes, Reverse(*at)));
     if let Some((_, (saying, _))) = best {
         return Ok(saying);
     }
+    let votes: Vec<usize> = counted.into_iter().map(|(_, all)| all).collect();
     let voters: usize = votes.iter().sum();
     if voters >= k {
         Err(disagree(subject, &votes, k))
@@ -119,20 +138,21 @@ fn most_votes<'s, S: Saying>(
 /// A signer has one vote, with all the keys of its name and all those that it delegated to. One who
 /// says two things of a subject has none for either, unless the view names nobody: then each
 /// saying's signers are counted as they come.
-fn votes<S: Saying>(sayings: &[S], saying: &S, panel: &Panel) -> usize {
+/// Those of the pool's own signers, and all.
+fn votes<S: Saying>(sayings: &[S], saying: &S, panel: &Panel) -> (usize, usize) {
     let counts = |word: &Word<'_>| {
         panel.members().is_none_or(|members| {
             members.iter().any(|member| word.is_by(member)) && says_once(sayings, word.principal())
         })
     };
-    let mut principals: Vec<_> =
-        saying.words().filter(counts).map(|word| word.principal()).collect();
-    principals.sort_unstable();
-    principals.dedup();
-    principals.len()
+    let distinct = |own: bool| {
+        let words = saying.words().filter(counts).filter(|word| word.own || !own);
+        words.map(|word| word.principal()).collect::<HashSet<_>>().len()
+    };
+    (distinct(true), distinct(false))
 }
 
-fn says_once<S: Saying>(sayings: &[S], principal: &KeyName) -> bool {
+fn says_once<S: Saying>(sayings: &[S], principal: (Option<LedgerId>, &KeyName)) -> bool {
     let said = |saying: &&S| saying.words().any(|word| word.principal() == principal);
     sayings.iter().filter(said).count() == 1
 }

@@ -9,14 +9,14 @@ use schema::store_path::{HashPart, StorePath};
 
 use super::choice::Word;
 use super::report::file_report;
-use crate::index::{AttestationRecord, ClaimRecord, LedgerId, PathRecord, by_meaning};
+use crate::index::{ClaimRecord, PathRecord, by_meaning};
 use crate::roll::Roll;
 
 /// Something that somebody stands behind, in whatever words.
 struct Backed<'r> {
     records: Vec<&'r ClaimRecord>,
-    /// The place of the first entry for it that counts.
-    since: (u64, LedgerId, u64),
+    /// The index of the first entry of the pool's own ledger for it that counts.
+    since: Option<u64>,
     signers: Vec<KeyName>,
 }
 
@@ -33,10 +33,16 @@ pub fn divergence(
         .claims
         .iter()
         .flat_map(|claim| claim.attestations.iter().map(move |word| (word, claim.claim.path())));
-    let (word, path) = words.find(|(it, _)| it.ledger.is_own() && it.index == index)?;
+    let (_, path) = words.find(|(it, _)| it.ledger.is_own() && it.index == index)?;
     let mut backed = backed(path, record, roll);
-    backed.sort_by_key(|backed| backed.since);
-    if backed.get(1)?.since != word.order() {
+    // What only others say comes last.
+    backed.sort_by_key(|backed| backed.since.unwrap_or(u64::MAX));
+    let made_it = match backed.get(1)?.since {
+        Some(since) => since == index,
+        // Somebody else's ledger says otherwise: it is the first of ours that is not alone.
+        None => backed[0].since == Some(index),
+    };
+    if !made_it {
         return None;
     }
     let claim_count = backed.len() as u64;
@@ -91,10 +97,12 @@ impl<'r> Backed<'r> {
                 words.filter(|word| roll.counts(word, &record.claim))
             })
         };
-        let since = counting().map(AttestationRecord::order).min()?;
+        counting().next()?;
+        let own = counting().filter(|word| word.ledger.is_own());
+        let since = own.map(|word| word.index).min();
         let mut names: Vec<KeyName> = counting()
             .filter_map(|word| Word::of(word, roll))
-            .map(|word| word.principal().clone())
+            .map(|word| word.label(roll))
             .collect();
         names.sort_unstable();
         names.dedup();

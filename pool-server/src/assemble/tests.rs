@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::*;
@@ -57,7 +58,7 @@ fn ask_with(
     claims: Vec<ClaimRecord>,
     view: View,
 ) -> Result<NarInfo, RefusedCode> {
-    ask_of(&Roll::new(Arc::new(signers.clone())), claims, view)
+    ask_of(&Roll::new(Arc::new(signers.clone()), HashMap::new()), claims, view)
 }
 
 fn ask_of(roll: &Roll, claims: Vec<ClaimRecord>, view: View) -> Result<NarInfo, RefusedCode> {
@@ -192,7 +193,10 @@ fn roll_with(mirrored: &[&SecretKey]) -> Roll {
         let signed = event.sign("other/keys", &[&pool]).unwrap();
         theirs.apply(&KeyEntry { logged_at: 1, attestations: 0, signed }).unwrap();
     }
-    let roll = Roll::new(Arc::new(signers()));
+    let mut roll = Roll::new(Arc::new(signers()), HashMap::new());
+    for signer in mirrored {
+        roll.bind(signer.name(), LedgerId::from_number(1));
+    }
     roll.with_mirrored(LedgerId::from_number(1), &Arc::from("other"), theirs)
 }
 
@@ -236,4 +240,30 @@ fn a_name_of_this_pools_own_is_nobody_elses_in_a_mirrored_ledger() {
     assert_eq!(asked(of(2, &["alice", "bob"])), Err(RefusedCode::NotEnoughSigners));
     assert_eq!(asked(by("alice")), Err(RefusedCode::NotEnoughSigners));
     assert!(asked(of(1, &["bob"])).is_ok());
+}
+
+#[test]
+fn what_an_impostor_says_takes_no_vote_away() {
+    let impostor = SecretKey::from_seed("alice".parse().unwrap(), &[66; 32]);
+    let roll = roll_with(&[&impostor]);
+    let real = claim("n", &[("alice", 5)], true);
+    let mut other = claim("m", &[], true);
+    let word = mirrored(&impostor, &other.claim);
+    other.attestations.push(word);
+    let shown = ask_of(&roll, vec![real, other], of(1, &["alice"])).unwrap();
+    assert_eq!(shown.claim.nar_hash(), NarHash::of(b"n"));
+}
+
+#[test]
+fn a_key_that_was_compromised_here_counts_in_no_other_ledger() {
+    let mut signers = signers();
+    let reason = RevokeReason::Compromised { from: 5 };
+    let event = KeyEvent::Revoke { key: key("alice").public().id(), reason };
+    enter(&mut signers, event, &[&key("alice")], 9);
+    let roll = roll_with(&[&key("alice")]).with_own(signers);
+    let mut claim = claim("n", &[("bob", 1)], true);
+    let word = mirrored(&key("alice"), &claim.claim);
+    claim.attestations.push(word);
+    let asked = ask_of(&roll, vec![claim], of(2, &["alice", "bob"]));
+    assert_eq!(asked, Err(RefusedCode::NotEnoughSigners));
 }

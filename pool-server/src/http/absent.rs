@@ -24,7 +24,7 @@ pub(super) fn coming(first: Bytes, rest: Receiver<Step>, file_size: u64) -> Resp
             Some(piece) => piece,
             None => match rest.recv().await {
                 Some(Step::Piece(piece)) => piece,
-                Some(Step::Stored) | None if left == 0 => return None,
+                _ if left == 0 => return None,
                 Some(Step::Stored) | None => {
                     return Some((
                         Err(io::Error::from(io::ErrorKind::UnexpectedEof)),
@@ -33,10 +33,14 @@ pub(super) fn coming(first: Bytes, rest: Receiver<Step>, file_size: u64) -> Resp
                 }
             },
         };
-        let piece_len = piece.len() as u64;
-        Some(match left.checked_sub(piece_len) {
+        let broken = |why: &str| Err(io::Error::other(why.to_owned()));
+        Some(match left.checked_sub(piece.len() as u64) {
+            // With the last of it whoever asked has a whole file: only once all of it is right.
+            Some(0) if !matches!(rest.recv().await, Some(Step::Stored)) => {
+                (broken("it is not what it should be"), (None, rest, 0))
+            }
             Some(left) => (Ok(piece), (None, rest, left)),
-            None => (Err(io::Error::other("longer than it was said to be")), (None, rest, 0)),
+            None => (broken("longer than it was said to be"), (None, rest, 0)),
         })
     });
     let mut response = Response::new(Body::from_stream(pieces.fuse()));

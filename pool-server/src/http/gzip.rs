@@ -6,7 +6,10 @@ use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::{GzDecoder, GzEncoder};
-use futures_util::{Stream, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
+
+/// Bytes of gzip that are unpacked at a time.
+const LITTLE: usize = 1 << 10;
 
 /// Whether `Accept-Encoding` names gzip, and does not rule it out with a weight of zero.
 pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
@@ -34,8 +37,19 @@ pub(super) fn unpack<E>(
     corrupt: impl Fn(std::io::Error) -> E,
 ) -> impl Stream<Item = Result<Bytes, E>> {
     let mut decoder = GzDecoder::new(Vec::new());
-    let end = futures_util::stream::once(async { Ok(Bytes::new()) });
-    pieces.chain(end).map(move |piece| {
+    let end = stream::once(async { Ok(Bytes::new()) });
+    // A little may unpack to a lot: to a thousand times itself.
+    let little = pieces.chain(end).flat_map(|piece| {
+        let parts: Vec<Result<Bytes, E>> = match piece {
+            Ok(piece) if piece.is_empty() => vec![Ok(piece)],
+            Ok(piece) => (0..piece.len().div_ceil(LITTLE))
+                .map(|at| Ok(piece.slice(at * LITTLE..piece.len().min((at + 1) * LITTLE))))
+                .collect(),
+            Err(error) => vec![Err(error)],
+        };
+        stream::iter(parts)
+    });
+    little.map(move |piece| {
         let piece = piece?;
         let unpacked =
             if piece.is_empty() { decoder.try_finish() } else { decoder.write_all(&piece) };

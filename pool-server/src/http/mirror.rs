@@ -1,4 +1,4 @@
-//! `/mirror/…`, exactly as c2sp.org/tlog-mirror has it, and what goes beyond the logs.
+//! `/mirror/…`, as c2sp.org/tlog-mirror has it, for those with a token, and what goes beyond the logs.
 
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -34,7 +34,7 @@ const MAX_LEDGER_BODY: usize = 4096;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct FromParams {
-    from: String,
+    from: Option<String>,
 }
 
 /// The next checkpoint of a log that is mirrored here.

@@ -46,6 +46,13 @@ pub(super) const MIRRORED_TILES: Family =
 /// ClaimId (32) ‖ ledger (u32, big-endian) ‖ KeyId (32) -> index (u64, big-endian) of the entry.
 pub(super) const MIRRORED_WORDS: Family =
     Family { name: "mirrored_words", point_reads: true, compress: false };
+/// PathKey (32) ‖ ledger (u32, big-endian) ‖ index (u64, big-endian) of an entry whose claim is not
+/// known, or that is one too many -> nothing.
+pub(super) const MIRRORED_UNHEARD: Family =
+    Family { name: "mirrored_unheard", point_reads: false, compress: false };
+/// Name of a key (text) -> ledger (u32, big-endian): whose it is, of names that no own signer has.
+pub(super) const MIRRORED_NAMES: Family =
+    Family { name: "mirrored_names", point_reads: false, compress: false };
 /// Ledger (u32, big-endian) -> the JSON of what is mirrored.
 pub(super) const MIRRORED_LEDGERS: Family =
     Family { name: "mirrored_ledgers", point_reads: false, compress: false };
@@ -83,7 +90,7 @@ pub(super) const DEBUG_INFO: Family =
 pub(super) const REALISATIONS: Family =
     Family { name: "realisations", point_reads: true, compress: true };
 
-pub(super) const ALL: [&Family; 25] = [
+pub(super) const ALL: [&Family; 27] = [
     &PATHS,
     &BLOBS,
     &ALIASES,
@@ -98,6 +105,8 @@ pub(super) const ALL: [&Family; 25] = [
     &MIRRORED_ENTRIES,
     &MIRRORED_TILES,
     &MIRRORED_WORDS,
+    &MIRRORED_UNHEARD,
+    &MIRRORED_NAMES,
     &MIRRORED_LEDGERS,
     &MIRRORED_CHECKPOINTS,
     &MIRRORED_SOURCES,

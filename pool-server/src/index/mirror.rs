@@ -56,3 +56,14 @@ pub struct ElsewhereRecord {
     /// Whether it is to come here.
     pub wanted: bool,
 }
+
+impl ElsewhereRecord {
+    /// What is known when this is told after that: a pool that has it stands before one that has not,
+    /// and what was wanted once is wanted.
+    #[must_use]
+    pub fn after(self, known: Self) -> Self {
+        let wanted = self.wanted || known.wanted;
+        let told = if self.file.is_none() && known.file.is_some() { known } else { self };
+        Self { wanted, ..told }
+    }
+}

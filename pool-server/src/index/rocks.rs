@@ -250,12 +250,20 @@ impl Batch<'_> {
         self.put(&families::LISTINGS, nar_hash.as_bytes(), json)
     }
 
+    /// Keeps a claim. Nobody need have said so yet.
+    ///
+    /// # Errors
+    /// As [`put_path`](Self::put_path).
+    pub fn put_claim_text(&mut self, id: &ClaimId, claim: &Claim) -> Result<(), Error> {
+        self.put(&families::CLAIMS, id.as_bytes(), claim.signed_bytes().as_bytes())
+    }
+
     /// Keeps a claim, and that its path is said to have its NAR.
     ///
     /// # Errors
     /// As [`put_path`](Self::put_path).
     pub fn put_claim(&mut self, id: &ClaimId, claim: &Claim) -> Result<(), Error> {
-        self.put(&families::CLAIMS, id.as_bytes(), claim.signed_bytes().as_bytes())?;
+        self.put_claim_text(id, claim)?;
         let mut key = claim.nar_hash().as_bytes().to_vec();
         key.extend_from_slice(claim.path().base().hash_part().as_bytes());
         self.put(&families::NAR_PATHS, &key, &[])

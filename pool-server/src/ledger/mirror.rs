@@ -23,11 +23,11 @@ use schema::signers::Signers;
 use schema::tlog::checkpoint::Origin;
 use schema::tlog::cosignature::Cosigner;
 use schema::tlog::edge::Edge;
-use schema::tlog::note::NoteName;
+use schema::tlog::note::{NoteName, VerifierKey};
 
 use super::log::resume;
 use super::replay;
-use super::sequencer::Sequencer;
+use super::sequencer::{Sequencer, origin_taken};
 use super::shown::Shown;
 use crate::index::{Index, LedgerId, LedgerRecord, LogAt, LogId};
 use crate::metrics::Metrics;
@@ -36,8 +36,7 @@ use crate::roll::Roll;
 use held::HeldLog;
 
 pub use checkpoints::Unmirrored;
-pub use entries::{MirroredEntry, Upload, Uploaded};
-pub use source::MAX_SOURCE_LEN;
+pub use entries::{Checked, MirroredEntry, Upload, Uploaded};
 
 /// The most ledgers of others that one pool mirrors.
 const MAX_LEDGERS: usize = 64;
@@ -124,13 +123,7 @@ impl Mirror {
         let known = self.held().into_iter().find(|held| held.record.origin == record.origin);
         match known {
             Some(held) if held.record == record => return Ok(false),
-            Some(held) => {
-                let (known, given) = (&held.record.public_key, &record.public_key);
-                let detail = format!("{origin} has the key {known} here, not {given}");
-                return Err(Rejected::conflict("origin_taken", detail)
-                    .hint("ask its operator which is right: one of the two is an impostor")
-                    .into());
-            }
+            Some(held) => return Err(origin_taken(&record, &held.record.public_key).into()),
             None if self.held().len() >= MAX_LEDGERS => {
                 let detail = format!("{MAX_LEDGERS} ledgers are mirrored here already");
                 return Err(Rejected::conflict("too_many_ledgers", detail).into());
@@ -154,18 +147,23 @@ impl Mirror {
         Some(self.log_by(|log| log.address == *origin)?.state().edge.clone())
     }
 
-    /// How many attestations of a ledger are mirrored, and when somebody last brought word of it, POSIX
-    /// seconds.
+    /// How many attestations of a ledger are mirrored, and as of when that, and its keys log, were known
+    /// to be whole, POSIX seconds.
     #[must_use]
     pub fn heard(&self, ledger: LedgerId) -> Option<(u64, u64)> {
-        let log = self.log_by(|log| log.at == LogAt { ledger, log: LogId::Attestations })?;
-        Some((log.shown()?.published().size(), log.state().heard_at))
+        let find = |log| self.log_by(|held| held.at == LogAt { ledger, log });
+        let (attestations, keys) = (find(LogId::Attestations)?, find(LogId::Keys)?);
+        let whole_at = attestations.state().whole_at.min(keys.state().whole_at);
+        Some((attestations.shown()?.published().size(), whole_at))
     }
 
-    /// What the origins of the mirrored ledgers' logs begin with.
+    /// By which key the attestations of each mirrored ledger are known.
     #[must_use]
-    pub fn origins(&self) -> Vec<String> {
-        self.held().into_iter().map(|held| held.record.origin.clone()).collect()
+    pub fn keys(&self) -> Vec<(LedgerId, VerifierKey)> {
+        let held = self.held();
+        let logs = held.iter().flat_map(|held| &held.logs);
+        let attestations = logs.filter(|log| log.at.log == LogId::Attestations);
+        attestations.map(|log| (log.at.ledger, log.key.clone())).collect()
     }
 
     /// The key that verifies what this mirror cosigns.

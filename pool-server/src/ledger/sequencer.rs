@@ -35,6 +35,7 @@ mod clock;
 mod group;
 mod mirrored;
 use clock::Clock;
+pub(super) use group::origin_taken;
 use group::{Group, Stages};
 
 /// The most attestations that are written together.

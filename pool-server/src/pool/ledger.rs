@@ -145,10 +145,11 @@ impl Pool {
     /// # Errors
     /// A claim that nobody attested (404), or that was collected (410).
     pub fn claim(&self, claim: &ClaimId) -> Result<Vec<u8>, Failure> {
-        if let Some(bytes) = self.index.claim(claim)? {
+        let is_attested = self.index.is_attested(claim)?;
+        if let Some(bytes) = self.index.claim(claim)?.filter(|_| is_attested) {
             return Ok(bytes);
         }
-        if self.index.is_attested(claim)? {
+        if is_attested {
             let detail = format!("the claim {claim} was collected; its entries stay in the ledger");
             return Err(Rejected::gone("claim_collected", detail).into());
         }
@@ -178,10 +179,13 @@ impl Pool {
         let mut answers = Vec::new();
         let mut bytes = 0;
         for claim in claims {
-            let text = self.index.claim(claim)?.map(String::from_utf8).transpose();
+            // A text alone is nobody's word: a mirror has it before the entry that is about it.
+            let is_attested = self.index.is_attested(claim)?;
+            let text = self.index.claim(claim)?.filter(|_| is_attested);
+            let text = text.map(String::from_utf8).transpose();
             let text = text.map_err(|_| Error::Damaged(format!("claim {claim} is no text")))?;
             bytes += text.as_ref().map_or(0, String::len);
-            let collected = text.is_none() && self.index.is_attested(claim)?;
+            let collected = text.is_none() && is_attested;
             answers.push(ClaimAnswer { claim: *claim, text, collected });
             if bytes >= ENOUGH_CLAIMS {
                 break;

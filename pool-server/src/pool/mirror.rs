@@ -8,16 +8,20 @@ use schema::api::{
     ClaimTexts, ElsewhereRequest, LedgerReport, Ledgers, LogEdge, LogReport, MAX_CLAIM_TEXTS,
     MAX_NARS, MirrorRequest, NarElsewhere, NarFound, WantedNars,
 };
+use schema::base_url::BaseUrl;
 use schema::claim::Claim;
 use schema::hash::{NarHash, OriginHash};
-use schema::tlog::mirror::{AddEntries, Package, PackageRange, packages};
+use schema::tlog::mirror::{AddEntries, MAX_PACKAGE_LEN, Package, packages};
+use schema::tlog::note::NoteName;
 
 use super::Pool;
 use crate::index::{ElsewhereRecord, FileRecord, LogId};
-use crate::ledger::mirror::{MAX_SOURCE_LEN, Mirror, Unmirrored, Upload, Uploaded};
+use crate::ledger::mirror::{Checked, Mirror, Unmirrored, Upload, Uploaded};
 use crate::ledger::shown::Shown;
 use crate::rejected::{Error, Failure, Rejected};
 
+/// How a body ends that does not come whole.
+const CUT: [&str; 3] = ["body_truncated", "encoding_corrupt", "request_stalled"];
 /// NARs on a page of those that are wanted.
 const PAGE: usize = 10_000;
 
@@ -59,11 +63,17 @@ impl Pool {
     ///
     /// # Errors
     /// An origin that is this pool's own, or that another key has here.
-    pub async fn mirror_ledger(&self, request: MirrorRequest) -> Result<bool, Failure> {
-        let origin = request.origin.parse().map_err(|why| {
+    pub async fn mirror_ledger(self: &Arc<Self>, request: MirrorRequest) -> Result<bool, Failure> {
+        let origin: NoteName = request.origin.parse().map_err(|why| {
             Rejected::unprocessable("ledger_malformed", format!("{}: {why}", request.origin))
         })?;
-        self.mirror().register(&origin, request.public_key, self.ledger.sequencer()).await
+        let pool = Arc::clone(self);
+        // To its end, even when whoever asked has gone: what is written is to be held.
+        let registering = tokio::spawn(async move {
+            let sequencer = pool.ledger.sequencer();
+            pool.mirror().register(&origin, request.public_key, sequencer).await
+        });
+        registering.await.map_err(|error| Error::Index(format!("mirroring stopped: {error}")))?
     }
 
     /// Takes a checkpoint of another's log, or, with `fork`, the proof that it has forked.
@@ -73,16 +83,16 @@ impl Pool {
     pub async fn mirror_checkpoint(
         self: &Arc<Self>,
         body: Bytes,
-        source: String,
+        source: Option<String>,
         fork: bool,
     ) -> Result<(), Unmirrored> {
-        check_source(&source).map_err(Unmirrored::Rejected)?;
+        source.as_deref().map_or(Ok(()), check_source).map_err(Unmirrored::Rejected)?;
         let mirror = Arc::clone(self.mirror());
         let taken = tokio::task::spawn_blocking(move || {
             if fork {
-                mirror.add_fork(&body, &source)
+                mirror.add_fork(&body, source.as_deref())
             } else {
-                mirror.add_checkpoint(&body, &source)
+                mirror.add_checkpoint(&body, source.as_deref())
             }
         });
         taken.await.map_err(|error| Error::Index(format!("mirroring stopped: {error}")))?
@@ -97,42 +107,60 @@ impl Pool {
         self: &Arc<Self>,
         pieces: impl Stream<Item = Result<Bytes, Rejected>>,
     ) -> Result<Uploaded, Unmirrored> {
+        // As many at a time as there may be uploads.
+        let _slot = self.slot().await?;
         let mut incoming = Incoming { pieces: Box::pin(pieces), buffer: BytesMut::new() };
         let head = incoming.next(AddEntries::parse).await?;
         let head = head.ok_or_else(|| Unmirrored::Malformed("the head is cut off".to_owned()))?;
         let upload = self.mirror().begin(&head)?;
-        let mut taken = 0;
-        for range in packages(head.upload_start(), head.upload_end()) {
-            match self.mirror_package(&upload, range, &mut incoming).await {
-                Ok(true) => taken += 1,
-                Ok(false) => break,
-                // What came whole is kept; the sender goes on from there.
-                Err(Unmirrored::Rejected(cut)) if taken > 0 && cut.code == "body_truncated" => {
-                    break;
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        let is_empty = head.upload_start() == head.upload_end();
-        if taken == 0 && !is_empty && !incoming.is_at_end().await {
-            return Err(Unmirrored::Malformed("the first package is cut off".to_owned()));
+        let taken = self.mirror_packages(&upload, &head, &mut incoming).await?;
+        if taken == 0 && head.upload_start() != head.upload_end() {
+            return Err(Unmirrored::Malformed("there is no whole package".to_owned()));
         }
         let mirror = Arc::clone(self.mirror());
         let finished = tokio::task::spawn_blocking(move || mirror.finish(&upload));
         finished.await.map_err(|error| Error::Index(format!("mirroring stopped: {error}")))?
     }
 
-    async fn mirror_package(
+    /// Takes packages for as long as they come. While one is being made durable the next is checked.
+    /// Answers with how many there were.
+    async fn mirror_packages(
         self: &Arc<Self>,
         upload: &Upload,
-        range: PackageRange,
+        head: &AddEntries,
         incoming: &mut Incoming<impl Stream<Item = Result<Bytes, Rejected>>>,
-    ) -> Result<bool, Unmirrored> {
-        let package = incoming.next(|bytes| Package::parse(range, bytes)).await?;
-        let Some(package) = package else { return Ok(false) };
-        let with = (self.roll(), self.ledger.sequencer());
-        self.mirror().take(upload, range, package, with).await?;
-        Ok(true)
+    ) -> Result<usize, Unmirrored> {
+        let (mut taken, mut checked) = (0, None);
+        for range in packages(head.upload_start(), head.upload_end()) {
+            let package = match incoming.next(|bytes| Package::parse(range, bytes)).await {
+                Ok(Some(package)) => package,
+                Ok(None) => break,
+                // What came whole is kept; the sender goes on from there.
+                Err(Unmirrored::Rejected(cut)) if taken > 0 && CUT.contains(&cut.code) => break,
+                Err(error) => {
+                    self.mirror_keep(upload, checked).await?;
+                    return Err(error);
+                }
+            };
+            let checking = self.mirror().check(upload, range, package, self.roll());
+            let (kept, next) = tokio::join!(self.mirror_keep(upload, checked.take()), checking);
+            kept?;
+            checked = Some(next?);
+            taken += 1;
+        }
+        self.mirror_keep(upload, checked).await?;
+        Ok(taken)
+    }
+
+    async fn mirror_keep(
+        &self,
+        upload: &Upload,
+        checked: Option<Checked>,
+    ) -> Result<(), Unmirrored> {
+        match checked {
+            Some(checked) => self.mirror().keep(upload, checked, self.ledger.sequencer()).await,
+            None => Ok(()),
+        }
     }
 
     /// Keeps what entries of mirrored ledgers are about. Answers with how many are new.
@@ -248,17 +276,16 @@ pub(super) fn check_count(count: usize) -> Result<(), Rejected> {
 
 /// It is shown to people and, as the beginning of an address, to package managers.
 fn check_source(source: &str) -> Result<(), Rejected> {
-    let address = source.strip_prefix("http://").or_else(|| source.strip_prefix("https://"));
-    let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>\\^`{|}?#".contains(&byte);
-    let is_one = address
-        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(plain));
-    if is_one && source.len() <= MAX_SOURCE_LEN && !source.ends_with('/') {
-        return Ok(());
+    match source.parse::<BaseUrl>() {
+        Ok(address) if address.as_str() == source => Ok(()),
+        Ok(address) => Err(no_source(source, &format!("write it as {address}"))),
+        Err(why) => Err(no_source(source, &why.to_string())),
     }
+}
+
+fn no_source(source: &str, why: &str) -> Rejected {
     let source: String = source.chars().take(80).collect();
-    let detail = format!("{source:?} is no address of a pool");
-    Err(Rejected::bad_request("source_malformed", detail)
-        .hint("an address looks like https://pool.example.org, without a slash at the end"))
+    Rejected::bad_request("source_malformed", format!("{source:?} is no address of a pool: {why}"))
 }
 
 /// A body that is read piece by piece.
@@ -281,16 +308,14 @@ impl<S: Stream<Item = Result<Bytes, Rejected>>> Incoming<S> {
                 return Ok(Some(value));
             }
             match self.pieces.next().await {
+                Some(_) if self.buffer.len() > MAX_PACKAGE_LEN => {
+                    return Err(Unmirrored::Malformed("longer than any package".to_owned()));
+                }
                 Some(piece) => {
                     self.buffer.extend_from_slice(&piece.map_err(Unmirrored::Rejected)?);
                 }
                 None => return Ok(None),
             }
         }
-    }
-
-    /// Whether nothing more came than what was taken.
-    async fn is_at_end(&mut self) -> bool {
-        self.buffer.is_empty() && self.pieces.next().await.is_none()
     }
 }

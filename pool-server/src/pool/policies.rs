@@ -10,20 +10,24 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use schema::api::{Refused, RefusedCode};
+use schema::attestation::Entry;
 use schema::decide::{Closure, Decision, Hearing, Outcome, Said, closure, decide};
 use schema::hash::ClaimId;
 use schema::policy::{Name, Policy};
 use schema::signers::Signers;
 use schema::statement::Statement;
 use schema::store_path::{HashPart, StoreDir, StorePath};
+use schema::tlog::note::VerifierKey;
 
 use super::Pool;
-use crate::index::{AttestationRecord, ClaimRecord, LedgerId, LogId, PathRecord};
+use crate::index::{AttestationRecord, ClaimRecord, LedgerId, LogAt, LogId, PathRecord};
 use crate::rejected::Error;
 use crate::roll::Roll;
 
 /// Verdicts, and paths with verified signatures, that a policy remembers.
 const MAX_REMEMBERED: usize = 100_000;
+/// Entries about one path that nobody here can read.
+const MAX_UNHEARD: usize = 100_000;
 /// For how long a verdict stands when nothing is attested, in seconds: a policy may expire.
 const STANDING: u64 = 60;
 
@@ -75,11 +79,11 @@ impl Policies {
     pub(super) fn open(
         files: &[PathBuf],
         store_dirs: &[StoreDir; 2],
-        origins: &[String],
+        logs: &[VerifierKey],
     ) -> Result<Self, Error> {
         let mut policies = BTreeMap::new();
         for file in files {
-            let policy = read(file, store_dirs, origins)?;
+            let policy = read(file, store_dirs, logs)?;
             let (verdicts, statements) = Default::default();
             let name = policy.name().clone();
             let held = Held { policy, verdicts, statements };
@@ -119,7 +123,7 @@ impl Pool {
             return Ok(Err(Refused { code: RefusedCode::UnknownPolicy, detail }));
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let heard = self.heard(now);
+        let heard = self.heard(&held.policy, now);
         let ledgers = heard.iter().map(|it| (it.ledger, it.size, it.signers.events())).collect();
         let moment = Moment { ledgers, time: now / STANDING };
         if let Some(verdict) = held.remembered(&moment, hash_part) {
@@ -130,13 +134,18 @@ impl Pool {
         Ok(held.settle(moment, hash_part, &closure, &decisions))
     }
 
-    /// The pool's own ledger, and those that it mirrors.
-    fn heard(&self, now: u64) -> Vec<Heard> {
+    /// The pool's own ledger, and those that it mirrors and the policy lists, by their keys.
+    fn heard(&self, policy: &Policy, now: u64) -> Vec<Heard> {
         let (signers, size) = (self.signers(), self.shown(LogId::Attestations).published().size());
         let origin = self.ledger.identity().origin().into();
         let own = Heard { ledger: LedgerId::OWN, origin, signers, size, as_of: now };
-        let roll = self.roll();
-        let others = roll.mirrored().filter_map(|(ledger, origin, signers)| {
+        let (roll, keys) = (self.roll(), self.ledger.mirror().keys());
+        let listed = |ledger: LedgerId| {
+            let mut key = keys.iter().filter(|(of, _)| *of == ledger).map(|(_, key)| key);
+            key.any(|key| policy.ledger().logs().contains(key))
+        };
+        let others = roll.mirrored().filter(|(ledger, ..)| listed(*ledger));
+        let others = others.filter_map(|(ledger, origin, signers)| {
             let (size, as_of) = self.ledger.mirror().heard(ledger)?;
             let (origin, signers) = (Arc::clone(origin), Arc::clone(signers));
             Some(Heard { ledger, origin, signers, size, as_of })
@@ -260,9 +269,31 @@ impl Trial<'_> {
         Ok((closure(roots, |path| decisions.get(path)), decisions))
     }
 
+    /// Entries of a mirrored ledger of which nobody here knows what they say.
+    fn unheard(&self, path: &StorePath, heard: &Heard) -> Result<Vec<Statement>, Error> {
+        if heard.ledger.is_own() {
+            return Ok(Vec::new());
+        }
+        let rows = self.pool.index.unheard(&path.key(), MAX_UNHEARD)?;
+        let log = LogAt { ledger: heard.ledger, log: LogId::Attestations };
+        let of_ledger = rows.iter().filter(|(of, at)| *of == heard.ledger && *at < heard.size);
+        let read = |&(_, at): &(LedgerId, u64)| {
+            let bytes = self.pool.index.log_entries(log, at, 1)?.pop();
+            let entry = bytes.and_then(|bytes| Entry::parse(&bytes).ok());
+            let entry = entry.ok_or_else(|| Error::Damaged(format!("entry {at} of {log}")))?;
+            Ok(Statement::unchecked(at, &entry, None))
+        };
+        of_ledger.map(read).collect()
+    }
+
     fn decide(&self, path: &StorePath) -> Result<Decision, Error> {
         let record = self.pool.index.path(&path.base().hash_part())?.unwrap_or_default();
-        let said = |heard: &Heard| self.held.statements(path, &record, heard);
+        let said = |heard: &Heard| {
+            let unheard = self.unheard(path, heard)?;
+            let heard = self.held.statements(path, &record, heard)?;
+            // What nobody here can read is no vote, but it may be another word of somebody who voted.
+            Ok::<_, Error>(heard.iter().cloned().chain(unheard).collect::<Vec<_>>())
+        };
         let said: Vec<_> = self.heard.iter().map(said).collect::<Result<_, _>>()?;
         let addressed = record.claims.iter().find_map(|claim| {
             let address = claim.content_address.as_ref()?;
@@ -321,7 +352,7 @@ fn one_of(
     }
 }
 
-fn read(file: &Path, store_dirs: &[StoreDir; 2], origins: &[String]) -> Result<Policy, Error> {
+fn read(file: &Path, store_dirs: &[StoreDir; 2], logs: &[VerifierKey]) -> Result<Policy, Error> {
     let text = std::fs::read_to_string(file).map_err(Error::file("read", file))?;
     let policy = Policy::parse(&text).map_err(|error| {
         let (line, column) = (error.line, error.column);
@@ -332,9 +363,9 @@ fn read(file: &Path, store_dirs: &[StoreDir; 2], origins: &[String]) -> Result<P
         let what = format!("it is about {about}, and this pool about {served}");
         return Err(refused(file, what, "leave it out"));
     }
-    let is_held = |listed: &str| origins.iter().any(|origin| origin == listed);
-    if let Some(other) = policy.ledger().origins().find(|listed| !is_held(listed)) {
-        let what = format!("it lists the ledger of {other}, which this pool cannot hear");
+    if let Some(other) = policy.ledger().logs().iter().find(|listed| !logs.contains(listed)) {
+        let other = other.name();
+        let what = format!("it lists the log {other} by a key by which this pool holds none");
         let hint = "mirror that ledger first, or leave such a policy to `pool proxy`";
         return Err(refused(file, what, hint));
     }

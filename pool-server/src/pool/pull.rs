@@ -9,7 +9,7 @@ use bytes::Bytes;
 use schema::compression::Compression;
 use schema::hash::NarHash;
 use tokio::sync::{broadcast, mpsc};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Askers that wait at a time.
 const MAX_WAITING: usize = 256;
@@ -17,8 +17,8 @@ const MAX_WAITING: usize = 256;
 const WISHES: usize = 1024;
 /// Pieces that wait for one asker.
 const AHEAD: usize = 8;
-/// For an asker that takes no more bytes: the upload goes on without it.
-const STALLED: Duration = Duration::from_secs(20);
+/// For how long, in all, an upload waits for an asker; then it goes on without.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// What is waited for.
 pub(super) struct Wishes {
@@ -40,10 +40,16 @@ pub enum Step {
 /// Those who waited for a NAR when its upload began.
 #[derive(Default)]
 pub(super) struct Audience {
-    askers: Vec<mpsc::Sender<Step>>,
+    askers: Vec<Asker>,
     /// The last piece stays back until all before it is known to be right: whoever has a file whole has
     /// a good one.
     held: Option<Bytes>,
+}
+
+struct Asker {
+    steps: mpsc::Sender<Step>,
+    /// So much of the patience with it is left.
+    patience: Duration,
 }
 
 impl Wishes {
@@ -79,7 +85,8 @@ impl Wishes {
     /// Those to whom an upload goes that begins now.
     pub(super) fn audience(&self, nar_hash: NarHash, compression: Compression) -> Audience {
         let askers = self.lock().remove(&(nar_hash, compression)).unwrap_or_default();
-        Audience { askers, held: None }
+        let askers = askers.into_iter().map(|steps| Asker { steps, patience: PATIENCE });
+        Audience { askers: askers.collect(), held: None }
     }
 
     /// A NAR is here: whoever waits for it need not wait for bytes.
@@ -113,19 +120,23 @@ impl Audience {
         if let Some(held) = self.held.take() {
             self.send(held).await;
         }
+        self.known();
     }
 
-    /// Their NAR was here already.
+    /// Their NAR is here.
     pub(super) fn known(&mut self) {
         for asker in self.askers.drain(..) {
-            let _ = asker.try_send(Step::Stored);
+            let _ = asker.steps.try_send(Step::Stored);
         }
     }
 
     async fn send(&mut self, piece: Bytes) {
         let mut still = Vec::with_capacity(self.askers.len());
-        for asker in self.askers.drain(..) {
-            if let Ok(Ok(())) = timeout(STALLED, asker.send(Step::Piece(piece.clone()))).await {
+        for mut asker in self.askers.drain(..) {
+            let began = Instant::now();
+            let sending = asker.steps.send(Step::Piece(piece.clone()));
+            if let Ok(Ok(())) = timeout(asker.patience, sending).await {
+                asker.patience = asker.patience.saturating_sub(began.elapsed());
                 still.push(asker);
             }
         }
@@ -158,6 +169,7 @@ mod tests {
         assert!(steps.try_recv().is_err(), "the last is held back");
         audience.whole().await;
         assert!(matches!(steps.recv().await, Some(Step::Piece(piece)) if *piece == *b"two"));
+        assert!(matches!(steps.recv().await, Some(Step::Stored)), "and that it was right");
         assert!(steps.recv().await.is_none());
     }
 

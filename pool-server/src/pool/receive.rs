@@ -144,7 +144,7 @@ impl Pool {
 
     /// Waits for its turn. Asking a stock client to come again would not do: Nix 2.8 then sends
     /// its header once more, but not its body.
-    async fn slot(&self) -> Result<SemaphorePermit<'_>, Error> {
+    pub(super) async fn slot(&self) -> Result<SemaphorePermit<'_>, Error> {
         self.uploads
             .acquire()
             .await

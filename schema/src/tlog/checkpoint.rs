@@ -256,6 +256,18 @@ impl SignedCheckpoint {
         &self.0.note
     }
 
+    /// The same with the log's own signature and no other: whoever else is said to have signed was not
+    /// asked.
+    #[must_use]
+    pub fn alone(&self, log: &VerifierKey) -> Self {
+        let own = self.note().signatures().iter().find(|line| log.is_named_by(line));
+        let note = own.and_then(|line| Note::new(self.note().text().to_owned(), line.clone()).ok());
+        note.map_or_else(
+            || self.clone(),
+            |note| Self(UnverifiedCheckpoint { checkpoint: self.0.checkpoint.clone(), note }),
+        )
+    }
+
     /// The same, for those who do not trust us to have looked.
     #[must_use]
     pub fn into_unverified(self) -> UnverifiedCheckpoint {

@@ -3,6 +3,7 @@
 mod carried;
 mod cheating;
 mod followed;
+mod merged;
 mod partial;
 mod partition;
 mod scene;

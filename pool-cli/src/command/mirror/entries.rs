@@ -1,16 +1,18 @@
 //! Entries on their way: with what they are about, and in packages that prove themselves.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use futures_util::stream::{self, Stream, StreamExt};
+use futures_util::stream::{StreamExt, TryStreamExt};
+use schema::api::ClaimAnswer;
 use schema::attestation::Entry;
 use schema::claim::Claim;
 use schema::hash::ClaimId;
 use schema::signers::Signers;
 use schema::tlog::checkpoint::Origin;
 use schema::tlog::mirror::{AddEntries, Package, packages};
+use tokio::sync::mpsc;
 
 use super::filter::Offered;
 use super::ledger::ATTESTATIONS;
@@ -24,43 +26,61 @@ const TOGETHER: usize = 3;
 /// Such that are being prepared.
 const AHEAD: usize = 3;
 
-/// Entries that the mirror has taken.
-pub(super) struct Chunk {
-    pub(super) entries: u64,
-    pub(super) wanted: usize,
-}
-
 /// Entries of one bundle, and the index of the first.
 type Bundle = (u64, Vec<Vec<u8>>);
 
 impl<'a> LogCarrier<'a> {
-    /// Brings what is new, some bundles at a time, each once everything that it is about is there.
-    pub(super) fn chunks<'c>(
-        &'c self,
-        growth: &'c Growth,
-        tiles: &'c Tiles<'c, Served<'a>>,
-        origin: &'c Origin,
-        table: Option<&'c Signers>,
-    ) -> impl Stream<Item = Result<Chunk, ReadError>> + 'c {
+    /// Brings what is new, some bundles at a time, each once everything that it is about is there. While
+    /// some are brought the next are prepared. `done` is told how far it is. Answers with how many NARs
+    /// are wanted.
+    pub(super) async fn bring_all(
+        &self,
+        growth: &Growth,
+        tiles: &Tiles<'_, Served<'a>>,
+        (origin, table): (&Origin, Option<&Signers>),
+        done: impl Fn(u64),
+    ) -> Result<usize, ReadError> {
         let size = growth.edge().size();
-        let bundles = self.reader.entries(growth).chunks(TOGETHER);
-        let prepared = bundles.map(move |bundles| async move {
-            let bundles: Vec<Bundle> = bundles.into_iter().collect::<Result<_, ReadError>>()?;
-            let is_about = self.log() == ATTESTATIONS;
-            let wanted = if is_about { self.prepare(&bundles, table).await? } else { 0 };
-            Ok::<_, ReadError>((bundles, wanted))
-        });
-        let brought = prepared.buffered(AHEAD).then(move |prepared| async move {
-            let (bundles, wanted) = prepared?;
-            let entries = self.bring_bundles(origin, &bundles, size, tiles).await?;
-            Ok(Chunk { entries, wanted })
-        });
-        // Everything may be there, and not be shown yet.
-        let rest = stream::once(async move {
+        if growth.new_entries() == 0 {
+            // Everything is there, and was not shown yet.
             self.add(head(origin, size, size)?, size).await?;
-            Ok(Chunk { entries: 0, wanted: 0 })
-        });
-        brought.chain(rest.take(usize::from(growth.new_entries() == 0)))
+            return Ok(0);
+        }
+        let (ready, mut waiting) = mpsc::channel(AHEAD);
+        let preparing = async {
+            let bundles = self.reader.entries(growth).chunks(TOGETHER);
+            let prepared = bundles.map(|bundles| self.prepared(bundles, table)).buffered(AHEAD);
+            let mut prepared = std::pin::pin!(prepared);
+            while let Some(bundles) = prepared.try_next().await? {
+                // Whoever brings them says itself why it stopped.
+                if ready.send(bundles).await.is_err() {
+                    break;
+                }
+            }
+            drop(ready);
+            Ok(())
+        };
+        let bringing = async {
+            let mut all = 0;
+            while let Some((bundles, wanted)) = waiting.recv().await {
+                done(self.bring_bundles(origin, &bundles, size, tiles).await?);
+                all += wanted;
+            }
+            Ok::<_, ReadError>(all)
+        };
+        let ((), wanted) = tokio::try_join!(preparing, bringing)?;
+        Ok(wanted)
+    }
+
+    async fn prepared(
+        &self,
+        bundles: Vec<Result<Bundle, ReadError>>,
+        table: Option<&Signers>,
+    ) -> Result<(Vec<Bundle>, usize), ReadError> {
+        let bundles: Vec<Bundle> = bundles.into_iter().collect::<Result<_, _>>()?;
+        let is_about = self.log() == ATTESTATIONS;
+        let wanted = if is_about { self.prepare(&bundles, table).await? } else { 0 };
+        Ok((bundles, wanted))
     }
 
     /// Brings bundles, which follow each other, as one request.
@@ -140,8 +160,10 @@ impl<'a> LogCarrier<'a> {
         let ids: Vec<ClaimId> = ids.collect();
         let answers = self.carrier.sources[self.number].remote.claims(&ids).await?;
         let mut claims = Vec::with_capacity(entries.len());
+        let answers: HashMap<ClaimId, &ClaimAnswer> =
+            answers.iter().map(|answer| (answer.claim, answer)).collect();
         for (index, entry) in entries {
-            let answer = answers.iter().find(|answer| answer.claim == entry.claim);
+            let answer = answers.get(&entry.claim).copied();
             let claim = claim_of(entry, answer).map_err(|(code, why)| {
                 ReadError::Caught(Finding::new(self.log(), code, why).at(*index))
             })?;

@@ -156,14 +156,9 @@ impl<'a> LogCarrier<'a> {
     ) -> Result<Carried, ReadError> {
         let what = format!("entries of {} carried", self.log);
         let count = self.carrier.output.count(&what, growth.new_entries());
-        let mut wanted = 0;
         let origin = shown.checkpoint().origin();
-        let brought = self.chunks(growth, tiles, origin, table);
-        let mut brought = std::pin::pin!(brought);
-        while let Some(chunk) = brought.try_next().await? {
-            count.advance(chunk.entries);
-            wanted += chunk.wanted;
-        }
+        let done = |entries| count.advance(entries);
+        let wanted = self.bring_all(growth, tiles, (origin, table), done).await?;
         Ok(Carried::Entries { new: growth.new_entries(), wanted })
     }
 

@@ -20,6 +20,9 @@ use crate::source::{Fault, Pace, Upstream};
 /// Files up to this size, in bytes, are fetched together.
 const SMALL: u64 = 512 << 10;
 
+/// NARs that are remembered as given wrong.
+const MAX_SPOILED: usize = 100_000;
+
 /// What to fetch in one request.
 enum Load {
     Together(Vec<NarFound>),
@@ -47,6 +50,7 @@ impl Carrier {
             absent += page.nars.len() - found.len();
             if !found.is_empty() {
                 let fetched = self.fetch(number, found).await?;
+                self.remember_faults(number, &fetched);
                 let server = self.sources[number].access.server.clone();
                 self.report.fetched(&server, fetched, self.output);
             }
@@ -68,7 +72,14 @@ impl Carrier {
             let hashes: Vec<NarHash> = others.iter().map(|it| it.nar_hash).collect();
             found.extend(source.remote.find_nars(&hashes).await?);
         }
+        found.retain(|nar| !self.spoiled.contains(&(number, nar.nar_hash)));
         Ok(found)
+    }
+
+    fn remember_faults(&mut self, number: usize, fetched: &Fetched) {
+        let faults = fetched.faults.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = MAX_SPOILED.saturating_sub(self.spoiled.len());
+        self.spoiled.extend(faults.iter().take(room).map(|(nar_hash, _)| (number, *nar_hash)));
     }
 
     async fn fetch(&mut self, number: usize, found: Vec<NarFound>) -> Result<Fetched> {

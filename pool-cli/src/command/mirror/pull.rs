@@ -1,5 +1,6 @@
 //! NARs that are brought when somebody asks the mirror for them.
 
+use std::collections::HashSet;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,20 +73,24 @@ impl Puller {
     async fn listen(&self) -> Result<()> {
         let response = self.target.wishes().await.map_err(|trouble| trouble.into_error())?;
         let (mut pieces, mut lines) = (response.bytes_stream(), BytesMut::new());
-        let mut bringing = FuturesUnordered::new();
+        let (mut bringing, mut under_way) = (FuturesUnordered::new(), HashSet::new());
         loop {
             tokio::select! {
                 piece = timeout(SILENCE, pieces.next()), if bringing.len() < self.jobs => {
                     let Some(piece) = piece.context("silence")? else { bail!("it ended") };
                     lines.extend_from_slice(&piece?);
                     while let Some(wish) = next_wish(&mut lines) {
-                        bringing.push(self.bring(wish));
+                        // Whoever else waits for it is told when it is there.
+                        if under_way.insert(wish) {
+                            bringing.push(self.bring(wish));
+                        }
                     }
                     if lines.len() > MAX_LINE {
                         bail!("it says what no mirror says");
                     }
                 }
                 Some((nar_hash, brought)) = bringing.next() => {
+                    under_way.remove(&nar_hash);
                     if let Err(error) = brought {
                         self.output.warn(&format!("the NAR {} is not brought: {error:#}", nar_hash.to_nix32()));
                     }

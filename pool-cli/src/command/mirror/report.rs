@@ -15,6 +15,11 @@ use crate::ledger_reader::Finding;
 use crate::output::{Output, bytes, plural};
 use crate::remote::Remote;
 
+/// Faults that are told one by one.
+const MAX_FAULTS: usize = 100;
+/// Lines that are remembered, so as not to be said again; beyond that nothing new is said.
+const MAX_TOLD: usize = 1000;
+
 /// What is told of a round.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
@@ -35,7 +40,10 @@ pub(super) struct Report {
     /// Logs that are not carried, for they have two histories.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     forked: BTreeSet<String>,
-    /// NARs that a source has and does not give as they are.
+    /// Ledgers that the mirror does not begin with.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    refused: BTreeSet<String>,
+    /// NARs that a source has and does not give as they are; of many, some.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     faults: Vec<NarFault>,
     seconds: f64,
@@ -48,7 +56,7 @@ pub(super) struct Report {
     absent: BTreeMap<usize, usize>,
     /// What was said before, which is not said again.
     #[serde(skip)]
-    told: Vec<String>,
+    told: BTreeSet<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -86,12 +94,13 @@ impl Default for Report {
             caught: Vec::new(),
             behind: Vec::new(),
             forked: BTreeSet::new(),
+            refused: BTreeSet::new(),
             faults: Vec::new(),
             seconds: 0.0,
             began: Instant::now(),
             wanted: 0,
             absent: BTreeMap::new(),
-            told: Vec::new(),
+            told: BTreeSet::new(),
         }
     }
 }
@@ -149,6 +158,11 @@ impl Report {
         self.caught.push(Caught { source: source.to_owned(), finding });
     }
 
+    /// A ledger is not begun with.
+    pub(super) fn refused(&mut self, origin: &str) {
+        self.refused.insert(origin.to_owned());
+    }
+
     /// NARs came.
     pub(super) fn fetched(&mut self, source: &str, fetched: Fetched, output: &Output) {
         self.nars_fetched += fetched.nars.load(Ordering::Relaxed);
@@ -157,14 +171,15 @@ impl Report {
             let fault = NarFault { source: source.to_owned(), nar_hash: nar_hash.to_nix32(), why };
             let line = format!("the NAR {} from {source}: {}", fault.nar_hash, fault.why);
             self.warn_once(line, output);
-            self.faults.push(fault);
+            if self.faults.len() < MAX_FAULTS {
+                self.faults.push(fault);
+            }
         }
     }
 
     fn warn_once(&mut self, line: String, output: &Output) {
-        if !self.told.contains(&line) {
+        if self.told.len() < MAX_TOLD && self.told.insert(line.clone()) {
             output.warn(&line);
-            self.told.push(line);
         }
     }
 
@@ -189,6 +204,7 @@ impl Report {
         let is_wrong = !self.caught.is_empty()
             || !self.faults.is_empty()
             || !self.forked.is_empty()
+            || !self.refused.is_empty()
             || self.behind.iter().any(|behind| behind.own);
         if is_wrong { Exit::No } else { Exit::Yes }
     }

@@ -54,7 +54,7 @@ fn claims(nar: &str, by: &[(&str, u64, Option<&str>)]) -> Vec<ClaimRecord> {
 }
 
 fn ask(claims: Vec<ClaimRecord>, view: View) -> Result<String, RefusedCode> {
-    let (roll, record) = (Roll::new(Arc::new(signers())), PathRecord { claims });
+    let (roll, record) = (Roll::new(Arc::new(signers()), HashMap::new()), PathRecord { claims });
     let hash_part = "7h7qgvs4kgzsn8a6rb273saxyqh4jxlz".parse().unwrap();
     let panel = Panel::of(&view, &DefaultView { k: 1, names: Vec::new() }, &roll);
     let panel = panel.map_err(|refused| refused.code)?;

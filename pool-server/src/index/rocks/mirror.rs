@@ -1,18 +1,22 @@
 //! The ledgers of others, and NARs that are elsewhere.
 
 use rocksdb::{Direction, IteratorMode};
-use schema::hash::{ClaimId, KeyId, NarHash};
+use schema::hash::{ClaimId, KeyId, NarHash, PathKey};
+use schema::key::KeyName;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::{Batch, Index, damaged, failed};
 use crate::index::families::{
-    ELSEWHERE, Family, MIRRORED_CHECKPOINTS, MIRRORED_LEDGERS, MIRRORED_SOURCES, MIRRORED_WORDS,
+    ELSEWHERE, Family, MIRRORED_CHECKPOINTS, MIRRORED_LEDGERS, MIRRORED_NAMES, MIRRORED_SOURCES,
+    MIRRORED_UNHEARD, MIRRORED_WORDS,
 };
 use crate::index::{
     ElsewhereRecord, ForkRecord, LedgerId, LedgerRecord, LogAt, SourceRecord, record,
 };
 use crate::rejected::Error;
+
+type Row = (Vec<u8>, Vec<u8>);
 
 /// The kinds of rows about checkpoints of one log.
 const PENDING: u8 = 1;
@@ -74,17 +78,22 @@ impl Index {
         self.rows(&MIRRORED_SOURCES, &prefix)?.into_iter().map(parse).collect()
     }
 
-    /// Where do mirrored ledgers attest this claim?
+    /// Where do mirrored ledgers attest this claim? At most `limit` places.
     ///
     /// # Errors
     /// As [`path`](Self::path).
-    pub fn mirrored_words(&self, claim: &ClaimId) -> Result<Vec<(LedgerId, u64)>, Error> {
+    pub fn mirrored_words(
+        &self,
+        claim: &ClaimId,
+        limit: usize,
+    ) -> Result<Vec<(LedgerId, u64)>, Error> {
         let parse = |(key, value): (Vec<u8>, Vec<u8>)| {
             let number = key[32..].first_chunk().ok_or_else(|| damaged(MIRRORED_WORDS.name))?;
             let ledger = LedgerId::from_number(u32::from_be_bytes(*number));
             Ok((ledger, record::read_index(&value)?))
         };
-        self.rows(&MIRRORED_WORDS, claim.as_bytes())?.into_iter().map(parse).collect()
+        let rows = self.first_rows(&MIRRORED_WORDS, claim.as_bytes(), limit)?;
+        rows.into_iter().map(parse).collect()
     }
 
     /// Where does this mirrored ledger have this signer attest this claim, if it does?
@@ -133,7 +142,7 @@ impl Index {
             let (key, value) = row.map_err(failed)?;
             let Some(hash) = key.strip_prefix(&[0]) else { break };
             let hash = NarHash::from_bytes(hash.try_into().map_err(|_| damaged(ELSEWHERE.name))?);
-            if after == Some(&hash) || !self.is_claimed(&hash)? {
+            if after == Some(&hash) || self.paths_of_nar(&hash, 1)?.is_empty() {
                 continue;
             }
             if wanted.len() == limit {
@@ -144,23 +153,45 @@ impl Index {
         Ok(wanted)
     }
 
-    /// A claim alone is nobody's word: it comes before the entry that is about it, and stays when that
-    /// is refused.
-    fn is_claimed(&self, nar_hash: &NarHash) -> Result<bool, Error> {
-        for hash_part in self.paths_of_nar(nar_hash, usize::MAX)? {
-            let path = self.path(&hash_part)?.unwrap_or_default();
-            if path.claims.iter().any(|record| record.claim.nar_hash() == *nar_hash) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// Which entries of mirrored ledgers are about this path, of which nobody here knows what they say?
+    /// At most `limit`.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn unheard(&self, path: &PathKey, limit: usize) -> Result<Vec<(LedgerId, u64)>, Error> {
+        let parse = |(key, _): (Vec<u8>, Vec<u8>)| {
+            let (ledger, index) =
+                key[32..].split_first_chunk().ok_or_else(|| damaged(MIRRORED_UNHEARD.name))?;
+            let ledger = LedgerId::from_number(u32::from_be_bytes(*ledger));
+            Ok((ledger, record::read_index(index)?))
+        };
+        let rows = self.first_rows(&MIRRORED_UNHEARD, path.as_bytes(), limit)?;
+        rows.into_iter().map(parse).collect()
+    }
+
+    /// In which ledger a name came up first, of names in the ledgers of others?
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn mirrored_names(&self) -> Result<Vec<(KeyName, LedgerId)>, Error> {
+        let parse = |(key, value): (Vec<u8>, Vec<u8>)| {
+            let name = std::str::from_utf8(&key).ok().and_then(|name| name.parse().ok());
+            let number = (*value).try_into().map(u32::from_be_bytes).ok();
+            let (name, number) = name.zip(number).ok_or_else(|| damaged(MIRRORED_NAMES.name))?;
+            Ok((name, LedgerId::from_number(number)))
+        };
+        self.rows(&MIRRORED_NAMES, &[])?.into_iter().map(parse).collect()
     }
 
     /// Every row whose key begins so. For rows of which there are few.
-    fn rows(&self, family: &Family, prefix: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, Error> {
+    fn rows(&self, family: &Family, prefix: &[u8]) -> Result<Vec<Row>, Error> {
+        self.first_rows(family, prefix, usize::MAX)
+    }
+
+    fn first_rows(&self, family: &Family, prefix: &[u8], limit: usize) -> Result<Vec<Row>, Error> {
         let mode = IteratorMode::From(prefix, Direction::Forward);
         let mut found = Vec::new();
-        for row in self.database.iterator_cf(self.family(family)?, mode) {
+        for row in self.database.iterator_cf(self.family(family)?, mode).take(limit) {
             let (key, value) = row.map_err(failed)?;
             if !key.starts_with(prefix) {
                 break;
@@ -241,6 +272,33 @@ impl Batch<'_> {
         index: u64,
     ) -> Result<(), Error> {
         self.put(&MIRRORED_WORDS, &word_key(ledger, claim, key_id), &index.to_be_bytes())
+    }
+
+    /// Remembers that nobody here knows what an entry says, or, once it is heard, forgets that.
+    ///
+    /// # Errors
+    /// As [`put_path`](Self::put_path).
+    pub fn put_unheard(
+        &mut self,
+        path: &PathKey,
+        (ledger, index): (LedgerId, u64),
+        unheard: bool,
+    ) -> Result<(), Error> {
+        let (ledger, index) = (ledger.number().to_be_bytes(), index.to_be_bytes());
+        let key = [path.as_bytes().as_slice(), &ledger, &index].concat();
+        if unheard {
+            self.put(&MIRRORED_UNHEARD, &key, &[])
+        } else {
+            self.delete(&MIRRORED_UNHEARD, &key)
+        }
+    }
+
+    /// Remembers in which ledger a name came up first.
+    ///
+    /// # Errors
+    /// As [`put_path`](Self::put_path).
+    pub fn put_mirrored_name(&mut self, name: &KeyName, ledger: LedgerId) -> Result<(), Error> {
+        self.put(&MIRRORED_NAMES, name.as_str().as_bytes(), &ledger.number().to_be_bytes())
     }
 
     /// Replaces what is known of a NAR that is not here.

@@ -15,6 +15,8 @@ use crate::ledger::sequencer::unix_time;
 use crate::ledger::shown::{full_hashes, unreadable};
 use crate::rejected::{Error, Rejected};
 
+/// Whoever does not say from whom a checkpoint is.
+const UNNAMED: &str = "somebody";
 /// Checkpoints up to which entries may be added: of more, the smallest is forgotten.
 const MAX_PENDING: usize = 8;
 
@@ -47,11 +49,11 @@ impl From<Error> for Unmirrored {
 
 impl Mirror {
     /// Allows entries up to a checkpoint that the log has signed and that has grown from the one
-    /// before. `source` is the address of whoever showed it.
+    /// before. `source` is the address of whoever showed it, if that is told.
     ///
     /// # Errors
     /// Why not.
-    pub fn add_checkpoint(&self, body: &[u8], source: &str) -> Result<(), Unmirrored> {
+    pub fn add_checkpoint(&self, body: &[u8], source: Option<&str>) -> Result<(), Unmirrored> {
         let request =
             AddCheckpoint::parse(body).map_err(|error| Unmirrored::Malformed(error.to_string()))?;
         let origin = request.checkpoint().checkpoint().origin();
@@ -60,15 +62,19 @@ impl Mirror {
             .ok_or_else(|| Unmirrored::UnknownLog(format!("{origin} is not mirrored here")))?;
         let shown = request.checkpoint().clone().verify(&log.key);
         let shown = shown.map_err(|error| Unmirrored::Unsigned(error.to_string()))?;
+        // Signatures of others would be anybody's to add, and may be no signatures.
+        let shown = shown.alone(&log.key);
         let _turn = log.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut state = log.state().clone();
         refuse_forked(&log, &state)?;
-        self.look_for_fork(&log, &state, &shown, source)?;
+        self.look_for_fork(&log, &state, &shown, source.unwrap_or(UNNAMED))?;
         let mut batch = self.index.batch();
-        if let Some(record) = state.sources.learn(source, &shown) {
+        if let Some(source) = source
+            && let Some(record) = state.sources.learn(source, &shown)
+        {
             batch.put_mirror_source(log.at, source, record)?;
         }
-        state.heard_at = unix_time();
+        let size = shown.size();
         let newest = state.pending_size();
         let grown = check_growth(&request, &state, &shown, newest);
         if grown.is_ok() && (shown.size() > newest || state.pending.is_empty()) {
@@ -81,8 +87,13 @@ impl Mirror {
         }
         // What is pending is durable before anybody adds to it: nothing else of this size ever will be.
         batch.commit()?;
-        let edge = log.state().edge.clone();
-        *log.state() = State { edge, ..state };
+        let published = log.shown().map(|shown| shown.published().size());
+        let mut held = log.state();
+        (held.pending, held.sources, held.heard_at) = (state.pending, state.sources, unix_time());
+        if grown.is_ok() && published == Some(size) {
+            held.whole_at = held.heard_at;
+        }
+        drop(held);
         self.measure(&log);
         grown
     }
@@ -92,7 +103,7 @@ impl Mirror {
     ///
     /// # Errors
     /// When that is not proven.
-    pub fn add_fork(&self, body: &[u8], source: &str) -> Result<(), Unmirrored> {
+    pub fn add_fork(&self, body: &[u8], source: Option<&str>) -> Result<(), Unmirrored> {
         let request =
             AddFork::parse(body).map_err(|error| Unmirrored::Malformed(error.to_string()))?;
         let origin = request.checkpoint().checkpoint().origin();
@@ -115,7 +126,12 @@ impl Mirror {
             return Err(Unmirrored::Inconsistent(why));
         }
         let proof = proof.hashes().iter().map(ToString::to_string).collect();
-        self.keep_fork(&log, &state, (&shown, size, proof), source)
+        self.keep_fork(
+            &log,
+            &state,
+            (&shown.alone(&log.key), size, proof),
+            source.unwrap_or(UNNAMED),
+        )
     }
 
     /// A tree no larger than what is here must be what is here.

@@ -39,6 +39,12 @@ pub enum Uploaded {
     Part(MirrorInfo),
 }
 
+/// Entries that were proven to be the log's.
+pub struct Checked {
+    start: u64,
+    entries: Vec<MirroredEntry>,
+}
+
 /// Entries that are being brought, up to one checkpoint.
 pub struct Upload {
     log: Arc<HeldLog>,
@@ -69,17 +75,17 @@ impl Mirror {
         }
     }
 
-    /// Takes one package. What is kept of it is durable when this returns.
+    /// Checks one package, on a thread of its own.
     ///
     /// # Errors
-    /// Entries that are not of the tree, or not in order.
-    pub async fn take(
+    /// Entries that are not of the tree, or that nobody signed so.
+    pub async fn check(
         self: &Arc<Self>,
         upload: &Upload,
         range: PackageRange,
         package: Package,
-        (roll, sequencer): (Arc<Roll>, &Sequencer),
-    ) -> Result<(), Unmirrored> {
+        roll: Arc<Roll>,
+    ) -> Result<Checked, Unmirrored> {
         let (mirror, log) = (Arc::clone(self), Arc::clone(&upload.log));
         let checkpoint = upload.checkpoint.clone();
         let checking = tokio::task::spawn_blocking(move || {
@@ -89,7 +95,20 @@ impl Mirror {
         let entries = checking
             .await
             .map_err(|error| Error::Index(format!("verifying entries stopped: {error}")))??;
-        let kept = sequencer.mirror(upload.log.at, range.start(), entries).await;
+        Ok(Checked { start: range.start(), entries })
+    }
+
+    /// Keeps one package, which is durable when this returns.
+    ///
+    /// # Errors
+    /// Entries that are not in order.
+    pub async fn keep(
+        &self,
+        upload: &Upload,
+        checked: Checked,
+        sequencer: &Sequencer,
+    ) -> Result<(), Unmirrored> {
+        let kept = sequencer.mirror(upload.log.at, checked.start, checked.entries).await;
         let edge = kept.map_err(|failure| match failure {
             Failure::Rejected(rejected) => Unmirrored::Rejected(rejected),
             Failure::Error(error) => Unmirrored::Failed(error),
@@ -118,14 +137,20 @@ impl Mirror {
             return Err(Unmirrored::Behind(info(log, None)));
         }
         let mut checkpoint = upload.checkpoint.clone();
-        // Nobody has cosigned before all of it is durable, which `take` has seen to.
+        // Nothing is cosigned before all of it is durable, which `keep` has seen to, and the same.
+        let edge = log.whole(&checkpoint)?;
         let (time, line) = cosign(&mut checkpoint, &self.cosigner)
             .map_err(|error| Rejected::unprocessable("not_cosigned", error.to_string()))
             .map_err(Unmirrored::Rejected)?;
         let mut batch = self.index.batch();
         batch.put_mirror_checkpoint(log.at, checkpoint.note().to_string().as_bytes())?;
         batch.commit()?;
-        log.publish((checkpoint, time))?;
+        log.publish(checkpoint, edge);
+        let mut state = log.state();
+        if state.pending_size() == size {
+            state.whole_at = time;
+        }
+        drop(state);
         self.measure(log);
         if size > before {
             self.observe_delay(log.at, size)?;

@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) fork: Option<ForkRecord>,
     /// When somebody last brought word of it, POSIX seconds.
     pub(super) heard_at: u64,
+    /// When it was last known that nothing newer is signed than what is shown here, POSIX seconds.
+    pub(super) whole_at: u64,
 }
 
 impl State {
@@ -71,6 +73,7 @@ impl HeldLog {
             sources: Sources::open(index.mirror_sources(at)?),
             fork: index.fork(at)?,
             heard_at: 0,
+            whole_at: 0,
         };
         let address = origin_hash(&Origin::from(key.name()));
         let held = Self {
@@ -83,8 +86,10 @@ impl HeldLog {
             key,
         };
         if let Some(note) = index.mirror_checkpoint(held.at)? {
-            let heard_at = held.publish(open_cosigned(&note, &held.key, cosigner)?)?;
-            held.state().heard_at = heard_at;
+            let (checkpoint, cosigned_at) = open_cosigned(&note, &held.key, cosigner)?;
+            let edge = held.whole(&checkpoint)?;
+            held.publish(checkpoint, edge);
+            held.state().whole_at = cosigned_at;
         }
         Ok(held)
     }
@@ -98,32 +103,28 @@ impl HeldLog {
         self.published.get().map(|(_, shown)| shown.clone())
     }
 
-    /// Shows what is whole, durable and cosigned. Answers with when it was cosigned.
+    /// The edge of what is here up to a checkpoint.
     ///
     /// # Errors
     /// When the entries are not those of the checkpoint.
-    pub(super) fn publish(
-        &self,
-        (checkpoint, time): (SignedCheckpoint, u64),
-    ) -> Result<u64, Error> {
-        let edge = self.edge_at(checkpoint.size())?;
+    pub(super) fn whole(&self, checkpoint: &SignedCheckpoint) -> Result<Edge, Error> {
+        let (size, at) = (checkpoint.size(), self.at);
+        let edge = self.state().edge.clone();
+        let edge = if edge.size() == size { edge } else { resume(at, &self.index, size)? };
         if edge.root() != *checkpoint.root() {
-            let (size, at) = (checkpoint.size(), self.at);
             return Err(Error::Damaged(format!("the log {at} is not its checkpoint of {size}")));
         }
+        Ok(edge)
+    }
+
+    /// Shows what is whole, durable and cosigned.
+    pub(super) fn publish(&self, checkpoint: SignedCheckpoint, edge: Edge) {
         let published = Arc::new(Published::new(checkpoint, Arc::new(edge)));
         let (sender, _) = self.published.get_or_init(|| {
             let (sender, receiver) = watch::channel(Arc::clone(&published));
             (sender, Shown::new(self.at, Arc::clone(&self.index), receiver))
         });
         sender.send_replace(published);
-        Ok(time)
-    }
-
-    /// The edge of the copy as it was, or will be at most, with `size` entries.
-    pub(super) fn edge_at(&self, size: u64) -> Result<Edge, Error> {
-        let edge = self.state().edge.clone();
-        if edge.size() == size { Ok(edge) } else { resume(self.at, &self.index, size) }
     }
 }
 

@@ -7,8 +7,6 @@ use schema::tlog::checkpoint::{SignedCheckpoint, UnverifiedCheckpoint};
 
 use crate::index::SourceRecord;
 
-/// The longest address of a source, in bytes.
-pub const MAX_SOURCE_LEN: usize = 512;
 /// The most sources of one log that are remembered.
 const MAX_SOURCES: usize = 16;
 

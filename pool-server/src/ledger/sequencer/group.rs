@@ -23,6 +23,7 @@ use crate::ledger::{Kept, Vouched};
 use crate::rejected::{Error, Failure, Rejected};
 use crate::roll::Roll;
 use mirrored::Mirrored;
+pub(in crate::ledger) use mirrored::origin_taken;
 use side_documents::SideDocuments;
 
 /// The most different things one signer may claim of one path: a builder that is not
@@ -179,10 +180,13 @@ impl<'i> Group<'i> {
         id: ClaimId,
         vouched: &Vouched,
         hash_part: HashPart,
-    ) -> Result<(), Error> {
+    ) -> Result<(), Failure> {
         let claim = vouched.attestation.claim();
         self.claimed.entry(claim.nar_hash()).or_default().push(hash_part);
-        self.batch.put_claim(&id, claim)
+        let is_known = self.index.claim(&id)?.is_some();
+        self.batch.put_claim(&id, claim)?;
+        // Entries of mirrored ledgers may have waited for what it says.
+        if is_known { Ok(()) } else { self.hear_earlier(claim) }
     }
 
     pub(super) fn keep(&mut self, kept: Vec<Kept>) -> Result<Vec<FileRecord>, Failure> {

@@ -2,10 +2,10 @@ use std::path::Path;
 
 use super::*;
 use crate::config::Config;
-use crate::index::{BlobRecord, Candidates};
+use crate::index::{BlobRecord, Candidates, LogId};
 use crate::ledger::Ledger;
 use crate::ledger::shown::Published;
-use schema::attestation::Signed;
+use schema::attestation::{Entry, Signed};
 use schema::claim::Claim;
 use schema::compression::Compression;
 use schema::guix::ecdsa::EcdsaSecret;

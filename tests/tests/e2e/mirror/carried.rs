@@ -81,7 +81,7 @@ async fn a_mirror_goes_on_where_it_was_and_hands_on_what_it_has() {
     assert_eq!(report["entries"][a.origin().await.as_str()]["attestations"], 300, "{report}");
     assert_same_logs(&a, &b).await;
     // From the mirror, not from the pool.
-    let report = c.mirrors(&[&b], &[]);
+    let report = c.mirrors(&[&b], &["--all-ledgers"]);
     assert_eq!(report["nars_fetched"], 305, "{report}");
     assert_same_logs(&a, &c).await;
     // In a circle, too, everything comes to rest.

@@ -7,7 +7,7 @@ use schema::key::SecretKey;
 use tests::client::Client;
 use tests::nar::{attestation, file, key, path};
 
-use super::scene::{Pool, alice};
+use super::scene::{Pool, alice, log};
 
 /// A pool of its own where this key has pushed the NAR of a path.
 async fn pool_of(signer: &SecretKey, nar: &[u8]) -> Pool {
@@ -58,10 +58,16 @@ async fn three_ledgers_are_one_set_of_words_and_one_nar() {
         .iter()
         .map(|signer| format!("[principal.{}]\nkeys = [\"{}\"]\n", signer.name(), signer.public()))
         .collect();
+    let mut logs = Vec::new();
+    for pool in &pools {
+        let ledger = merged.ledger_of(&pool.origin().await).await;
+        logs.push(format!("\"{}\"", log(&ledger, "attestations").key));
+    }
     let text = format!(
         "format = \"narpool-policy/1\"\nname = \"all\"\nversion = 1\nstore_dir = \"/nix/store\"\n\
-         {principals}[group.all]\nk = \"all\"\nmembers = [\"alice\", \"bob\", \"carol\"]\n\
-         [default]\nrequire = \"group:all\"\n"
+         [ledger]\nlog = [{}]\n{principals}[group.all]\nk = \"all\"\nmembers = [\"alice\", \"bob\", \"carol\"]\n\
+         [default]\nrequire = \"group:all\"\n",
+        logs.join(", ")
     );
     fs::write(&policy, text).unwrap();
     merged.stop();

@@ -131,7 +131,7 @@ impl<'n> Scene<'n> {
 
 fn follow(to: &Station<'_>, from: &str, further: &[&str]) -> Follower {
     let (from, jobs) = (format!("http://{from}:{PORT}"), JOBS.to_string());
-    let arguments = ["mirror", "--follow", "--from", &from, "--jobs", &jobs];
+    let arguments = ["mirror", "--follow", "--all-ledgers", "--from", &from, "--jobs", &jobs];
     let command = to.cli().command(&[&arguments[..], further].concat());
     Follower::start(to.host.runs(&command), to.dir.path().join("mirror.log"))
 }

@@ -47,7 +47,11 @@ impl Pool {
     }
 
     pub(super) fn start_again(&mut self) {
-        self.server = Some(Server::start(self.dir.path(), &[]));
+        self.start_again_with(&[]);
+    }
+
+    pub(super) fn start_again_with(&mut self, arguments: &[&str]) {
+        self.server = Some(Server::start(self.dir.path(), arguments));
     }
 
     /// Somebody who runs `pool` against it.

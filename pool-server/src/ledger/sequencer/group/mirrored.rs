@@ -8,6 +8,7 @@ use std::sync::Arc;
 use schema::attestation::Entry;
 use schema::claim::Claim;
 use schema::hash::{ClaimId, KeyId, NarHash};
+use schema::key::PublicKey;
 use schema::key_event::KeyEntry;
 use schema::signers::{Applied, Signers};
 use schema::statement::Statement;
@@ -23,6 +24,13 @@ use crate::ledger::log::Stage;
 use crate::ledger::mirror::MirroredEntry;
 use crate::rejected::{Error, Failure, Rejected};
 
+/// The most words of one mirrored ledger that are kept of one path.
+const MAX_WORDS: usize = 1024;
+/// The most entries about one claim that are heard once its text comes.
+const MAX_EARLIER: usize = 4096;
+/// The most keys that a mirrored ledger may ever have had.
+const MAX_KEYS: usize = 50_000;
+
 /// What a group knows of the logs of others.
 #[derive(Default)]
 pub(super) struct Mirrored {
@@ -33,11 +41,20 @@ pub(super) struct Mirrored {
 }
 
 impl Group<'_> {
-    /// Begins to mirror a ledger.
+    /// Begins to mirror a ledger, unless it is mirrored.
     pub(in super::super) fn mirror_ledger(
         &mut self,
         ledger: &LedgerRecord,
     ) -> Result<LedgerId, Failure> {
+        let mut mirrored = self.now_on_roll().mirrored();
+        if let Some((id, _, signers)) = mirrored.find(|(_, origin, _)| ***origin == *ledger.origin)
+        {
+            return match *signers.pool() == ledger.public_key {
+                true => Ok(id),
+                false => Err(origin_taken(ledger, signers.pool()).into()),
+            };
+        }
+        drop(mirrored);
         let known = self.now_on_roll().mirrored().count();
         let number = u32::try_from(known + 1).unwrap_or(u32::MAX);
         let (id, origin) = (LedgerId::from_number(number), Arc::from(&*ledger.origin));
@@ -82,19 +99,30 @@ impl Group<'_> {
             if self.text(&id)?.is_some() {
                 continue;
             }
-            for (ledger, index) in self.index.mirrored_words(&id)? {
-                let log = LogAt { ledger, log: LogId::Attestations };
-                let bytes = self.index.log_entries(log, index, 1)?.pop();
-                let entry = bytes.and_then(|bytes| Entry::parse(&bytes).ok());
-                let entry = entry.ok_or_else(|| damaged(log, index))?;
-                self.check_word(ledger, index, &entry, &claim)?;
-                self.hear(ledger, index, &entry, &claim)?;
-            }
-            self.batch.put_claim(&id, &claim)?;
-            self.mirrored.texts.insert(id, claim);
+            self.batch.put_claim_text(&id, &claim)?;
+            self.hear_earlier(&claim)?;
             new += 1;
         }
         Ok(new)
+    }
+
+    /// Hears the words of mirrored ledgers about a claim whose text came just now. One that is not its
+    /// signer's is passed over: whoever logged it is to blame, and not who brings the text.
+    pub(super) fn hear_earlier(&mut self, claim: &Claim) -> Result<(), Failure> {
+        let id = claim.id();
+        for (ledger, index) in self.index.mirrored_words(&id, MAX_EARLIER)? {
+            let log = LogAt { ledger, log: LogId::Attestations };
+            let bytes = self.index.log_entries(log, index, 1)?.pop();
+            let entry = bytes.and_then(|bytes| Entry::parse(&bytes).ok());
+            let entry = entry.ok_or_else(|| damaged(log, index))?;
+            match self.check_word(ledger, index, &entry, claim) {
+                Ok(()) => self.hear(ledger, index, &entry, claim)?,
+                Err(Failure::Rejected(_)) => {}
+                Err(Failure::Error(error)) => return Err(error.into()),
+            }
+        }
+        self.mirrored.texts.insert(id, claim.clone());
+        Ok(())
     }
 
     /// Remembers where NARs are that are not here. Answers with how many of them are not.
@@ -105,6 +133,10 @@ impl Group<'_> {
         let mut absent = 0;
         for (nar_hash, told) in nars {
             if self.blob(&nar_hash)?.is_none() {
+                let told = match self.index.elsewhere(&nar_hash)? {
+                    Some(known) => told.after(known),
+                    None => told,
+                };
                 self.batch.put_elsewhere(&nar_hash, &told)?;
                 absent += 1;
             }
@@ -122,9 +154,19 @@ impl Group<'_> {
                 return Err(bad(log, at, "the same event stands there before").into());
             }
         }
+        if table.all().len() > MAX_KEYS {
+            return Err(bad(log, table.events(), "no pool has so many keys").into());
+        }
         let roll = self.now_on_roll();
         let origin: Arc<str> = roll.origin(log.ledger).unwrap_or_default().into();
-        self.changed = Some(roll.clone().with_mirrored(log.ledger, &origin, table));
+        let before = roll.of(log.ledger).map_or(0, |signers| signers.all().len());
+        let mut roll = roll.clone();
+        for signer in &table.all()[before..] {
+            if roll.bind(signer.key.name(), log.ledger) {
+                self.batch.put_mirrored_name(signer.key.name(), log.ledger)?;
+            }
+        }
+        self.changed = Some(roll.with_mirrored(log.ledger, &origin, table));
         Ok(())
     }
 
@@ -141,8 +183,9 @@ impl Group<'_> {
             self.mirrored.times.insert(log, entry.logged_at);
             let word = (&entry.claim, &entry.key_id);
             self.batch.put_mirrored_word(log.ledger, word, *index)?;
-            if let Some(claim) = self.text(&entry.claim)? {
-                self.hear(log.ledger, *index, entry, &claim)?;
+            match self.text(&entry.claim)? {
+                Some(claim) => self.hear(log.ledger, *index, entry, &claim)?,
+                None => self.batch.put_unheard(&entry.path_key, (log.ledger, *index), true)?,
             }
         }
         Ok(())
@@ -205,7 +248,7 @@ impl Group<'_> {
     }
 
     /// Takes a signer's word, which was verified, up into what is known of the path. One who says very
-    /// many things of it is not listened to for ever.
+    /// many things of it is not listened to for ever, nor is a ledger that has very many say something.
     fn hear(
         &mut self,
         ledger: LedgerId,
@@ -221,9 +264,15 @@ impl Group<'_> {
         let said = path.claims.iter().filter(|record| record.attestations.iter().any(is_its));
         let things = by_meaning(said);
         let wordings = things.iter().find(|it| it[0].claim.agrees_with(claim)).map(Vec::len);
-        if wordings.map_or(things.len() >= MAX_CLAIMS_PER_SIGNER, |it| it >= MAX_WORDINGS) {
+        let often = wordings.map_or(things.len() >= MAX_CLAIMS_PER_SIGNER, |it| it >= MAX_WORDINGS);
+        let words = path.claims.iter().flat_map(|record| &record.attestations);
+        let many = words.filter(|word| word.ledger == ledger).count() >= MAX_WORDS;
+        let too_many = often || many;
+        self.batch.put_unheard(&entry.path_key, (ledger, index), too_many)?;
+        if too_many {
             return Ok(());
         }
+        let path = self.path(hash_part)?;
         let place = path.claims.iter().position(|record| record.claim == *claim);
         let place = place.unwrap_or_else(|| {
             path.claims.push(ClaimRecord { file, ..ClaimRecord::new(claim.clone()) });
@@ -296,6 +345,13 @@ fn bad(log: LogAt, index: u64, why: impl std::fmt::Display) -> Rejected {
     let detail = format!("entry {index} of the log {}: {why}", log.log);
     Rejected::unprocessable("entry_refused", detail)
         .hint("the log has signed it none the less; its pool is not in order")
+}
+
+pub(in crate::ledger) fn origin_taken(ledger: &LedgerRecord, known: &PublicKey) -> Rejected {
+    let (origin, given) = (&ledger.origin, &ledger.public_key);
+    let detail = format!("{origin} has the key {known} here, not {given}");
+    Rejected::conflict("origin_taken", detail)
+        .hint("ask its operator which is right: one of the two is an impostor")
 }
 
 fn gap(log: LogAt, size: u64) -> Rejected {
