@@ -4,30 +4,29 @@
 //! Whoever takes a narinfo from such a view believes this pool to have decided so. Those who would
 //! rather not run the same policy on their own machine.
 
+mod heard;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use schema::api::{Refused, RefusedCode};
-use schema::attestation::Entry;
 use schema::decide::{Closure, Decision, Hearing, Outcome, Said, closure, decide};
 use schema::hash::ClaimId;
 use schema::policy::{Name, Policy};
-use schema::signers::Signers;
 use schema::statement::Statement;
 use schema::store_path::{HashPart, StoreDir, StorePath};
 use schema::tlog::note::VerifierKey;
 
+use self::heard::Heard;
 use super::Pool;
-use crate::index::{AttestationRecord, ClaimRecord, LedgerId, LogAt, LogId, PathRecord};
+use crate::index::{AttestationRecord, ClaimRecord, LedgerId, PathRecord};
 use crate::rejected::Error;
 use crate::roll::Roll;
 
 /// Verdicts, and paths with verified signatures, that a policy remembers.
 const MAX_REMEMBERED: usize = 100_000;
-/// Entries about one path that nobody here can read.
-const MAX_UNHEARD: usize = 100_000;
 /// For how long a verdict stands when nothing is attested, in seconds: a policy may expire.
 const STANDING: u64 = 60;
 
@@ -58,17 +57,6 @@ struct Moment {
     /// Of each ledger: how many attestations and key events there are.
     ledgers: Vec<(LedgerId, u64, u64)>,
     time: u64,
-}
-
-/// A ledger that policies hear.
-struct Heard {
-    ledger: LedgerId,
-    origin: Arc<str>,
-    signers: Arc<Signers>,
-    /// Attestations that are published.
-    size: u64,
-    /// It is known to be whole as of then, POSIX seconds.
-    as_of: u64,
 }
 
 impl Policies {
@@ -132,25 +120,6 @@ impl Pool {
         let mut trial = Trial { pool: self, held, heard: &heard, now };
         let (closure, decisions) = trial.run(hash_part)?;
         Ok(held.settle(moment, hash_part, &closure, &decisions))
-    }
-
-    /// The pool's own ledger, and those that it mirrors and the policy lists, by their keys.
-    fn heard(&self, policy: &Policy, now: u64) -> Vec<Heard> {
-        let (signers, size) = (self.signers(), self.shown(LogId::Attestations).published().size());
-        let origin = self.ledger.identity().origin().into();
-        let own = Heard { ledger: LedgerId::OWN, origin, signers, size, as_of: now };
-        let (roll, keys) = (self.roll(), self.ledger.mirror().keys());
-        let listed = |ledger: LedgerId| {
-            let mut key = keys.iter().filter(|(of, _)| *of == ledger).map(|(_, key)| key);
-            key.any(|key| policy.ledger().logs().contains(key))
-        };
-        let others = roll.mirrored().filter(|(ledger, ..)| listed(*ledger));
-        let others = others.filter_map(|(ledger, origin, signers)| {
-            let (size, as_of) = self.ledger.mirror().heard(ledger)?;
-            let (origin, signers) = (Arc::clone(origin), Arc::clone(signers));
-            Some(Heard { ledger, origin, signers, size, as_of })
-        });
-        std::iter::once(own).chain(others).collect()
     }
 }
 
@@ -269,27 +238,10 @@ impl Trial<'_> {
         Ok((closure(roots, |path| decisions.get(path)), decisions))
     }
 
-    /// Entries of a mirrored ledger of which nobody here knows what they say.
-    fn unheard(&self, path: &StorePath, heard: &Heard) -> Result<Vec<Statement>, Error> {
-        if heard.ledger.is_own() {
-            return Ok(Vec::new());
-        }
-        let rows = self.pool.index.unheard(&path.key(), MAX_UNHEARD)?;
-        let log = LogAt { ledger: heard.ledger, log: LogId::Attestations };
-        let of_ledger = rows.iter().filter(|(of, at)| *of == heard.ledger && *at < heard.size);
-        let read = |&(_, at): &(LedgerId, u64)| {
-            let bytes = self.pool.index.log_entries(log, at, 1)?.pop();
-            let entry = bytes.and_then(|bytes| Entry::parse(&bytes).ok());
-            let entry = entry.ok_or_else(|| Error::Damaged(format!("entry {at} of {log}")))?;
-            Ok(Statement::unchecked(at, &entry, None))
-        };
-        of_ledger.map(read).collect()
-    }
-
     fn decide(&self, path: &StorePath) -> Result<Decision, Error> {
         let record = self.pool.index.path(&path.base().hash_part())?.unwrap_or_default();
         let said = |heard: &Heard| {
-            let unheard = self.unheard(path, heard)?;
+            let unheard = self.pool.unheard(path, heard)?;
             let heard = self.held.statements(path, &record, heard)?;
             // What nobody here can read is no vote, but it may be another word of somebody who voted.
             Ok::<_, Error>(heard.iter().cloned().chain(unheard).collect::<Vec<_>>())

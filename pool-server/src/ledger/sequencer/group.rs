@@ -1,5 +1,6 @@
 //! One group of changes: each sees the ones before it, and all are written together.
 
+mod heard;
 mod mirrored;
 mod side_documents;
 

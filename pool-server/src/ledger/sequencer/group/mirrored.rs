@@ -11,23 +11,15 @@ use schema::hash::{ClaimId, KeyId, NarHash};
 use schema::key::PublicKey;
 use schema::key_event::KeyEntry;
 use schema::signers::{Applied, Signers};
-use schema::statement::Statement;
 use schema::tlog::edge::Edge;
 use schema::verifiable_map::IndexLeaf;
 
-use super::{Group, MAX_CLAIMS_PER_SIGNER, MAX_WORDINGS};
-use crate::index::{
-    AttestationRecord, ClaimRecord, ElsewhereRecord, LedgerId, LedgerRecord, LogAt, LogId,
-    by_meaning,
-};
+use super::Group;
+use crate::index::{ElsewhereRecord, LedgerId, LedgerRecord, LogAt, LogId};
 use crate::ledger::log::Stage;
 use crate::ledger::mirror::MirroredEntry;
 use crate::rejected::{Error, Failure, Rejected};
 
-/// The most words of one mirrored ledger that are kept of one path.
-const MAX_WORDS: usize = 1024;
-/// The most entries about one claim that are heard once its text comes.
-const MAX_EARLIER: usize = 4096;
 /// The most keys that a mirrored ledger may ever have had.
 const MAX_KEYS: usize = 50_000;
 
@@ -36,7 +28,7 @@ const MAX_KEYS: usize = 50_000;
 pub(super) struct Mirrored {
     pub(super) stages: HashMap<LogAt, Stage>,
     words: HashMap<(LedgerId, ClaimId, KeyId), u64>,
-    texts: HashMap<ClaimId, Claim>,
+    pub(super) texts: HashMap<ClaimId, Claim>,
     times: HashMap<LogAt, u64>,
 }
 
@@ -104,25 +96,6 @@ impl Group<'_> {
             new += 1;
         }
         Ok(new)
-    }
-
-    /// Hears the words of mirrored ledgers about a claim whose text came just now. One that is not its
-    /// signer's is passed over: whoever logged it is to blame, and not who brings the text.
-    pub(super) fn hear_earlier(&mut self, claim: &Claim) -> Result<(), Failure> {
-        let id = claim.id();
-        for (ledger, index) in self.index.mirrored_words(&id, MAX_EARLIER)? {
-            let log = LogAt { ledger, log: LogId::Attestations };
-            let bytes = self.index.log_entries(log, index, 1)?.pop();
-            let entry = bytes.and_then(|bytes| Entry::parse(&bytes).ok());
-            let entry = entry.ok_or_else(|| damaged(log, index))?;
-            match self.check_word(ledger, index, &entry, claim) {
-                Ok(()) => self.hear(ledger, index, &entry, claim)?,
-                Err(Failure::Rejected(_)) => {}
-                Err(Failure::Error(error)) => return Err(error.into()),
-            }
-        }
-        self.mirrored.texts.insert(id, claim.clone());
-        Ok(())
     }
 
     /// Remembers where NARs are that are not here. Answers with how many of them are not.
@@ -224,73 +197,11 @@ impl Group<'_> {
         Ok(entries)
     }
 
-    fn check_known(&self, log: LogAt, index: u64, entry: &Entry) -> Result<(), Failure> {
+    pub(super) fn check_known(&self, log: LogAt, index: u64, entry: &Entry) -> Result<(), Failure> {
         match self.table(log.ledger)?.by_id(&entry.key_id) {
             Some(_) => Ok(()),
             None => Err(bad(log, index, "the keys log knows no such key").into()),
         }
-    }
-
-    fn check_word(
-        &self,
-        ledger: LedgerId,
-        index: u64,
-        entry: &Entry,
-        claim: &Claim,
-    ) -> Result<(), Failure> {
-        let log = LogAt { ledger, log: LogId::Attestations };
-        self.check_known(log, index, entry)?;
-        let signer = self.table(ledger)?.by_id(&entry.key_id);
-        let key = signer.map(|signer| &signer.key).ok_or_else(|| damaged(log, index))?;
-        Statement::verified(index, entry, Arc::new(claim.clone()), key)
-            .map_err(|why| bad(log, index, why))?;
-        Ok(())
-    }
-
-    /// Takes a signer's word, which was verified, up into what is known of the path. One who says very
-    /// many things of it is not listened to for ever, nor is a ledger that has very many say something.
-    fn hear(
-        &mut self,
-        ledger: LedgerId,
-        index: u64,
-        entry: &Entry,
-        claim: &Claim,
-    ) -> Result<(), Failure> {
-        let file = self.blob(&claim.nar_hash())?.map(|blob| blob.file);
-        let hash_part = claim.path().base().hash_part();
-        let path = self.path(hash_part)?;
-        let is_its =
-            |word: &AttestationRecord| word.ledger == ledger && word.key_id == entry.key_id;
-        let said = path.claims.iter().filter(|record| record.attestations.iter().any(is_its));
-        let things = by_meaning(said);
-        let wordings = things.iter().find(|it| it[0].claim.agrees_with(claim)).map(Vec::len);
-        let often = wordings.map_or(things.len() >= MAX_CLAIMS_PER_SIGNER, |it| it >= MAX_WORDINGS);
-        let words = path.claims.iter().flat_map(|record| &record.attestations);
-        let many = words.filter(|word| word.ledger == ledger).count() >= MAX_WORDS;
-        let too_many = often || many;
-        self.batch.put_unheard(&entry.path_key, (ledger, index), too_many)?;
-        if too_many {
-            return Ok(());
-        }
-        let path = self.path(hash_part)?;
-        let place = path.claims.iter().position(|record| record.claim == *claim);
-        let place = place.unwrap_or_else(|| {
-            path.claims.push(ClaimRecord { file, ..ClaimRecord::new(claim.clone()) });
-            path.claims.len() - 1
-        });
-        let words = &mut path.claims[place].attestations;
-        if !words.iter().any(|word| word.ledger == ledger && word.index == index) {
-            words.push(AttestationRecord {
-                ledger,
-                key_id: entry.key_id,
-                index,
-                logged_at: entry.logged_at,
-                signature: entry.signature,
-            });
-        }
-        self.claimed.entry(claim.nar_hash()).or_default().push(hash_part);
-        self.batch.put_claim(&claim.id(), claim)?;
-        Ok(())
     }
 
     /// What a claim says, if that is known.
@@ -319,7 +230,7 @@ impl Group<'_> {
         entry.map(|entry| entry.logged_at).ok_or_else(|| damaged(log, last))
     }
 
-    fn table(&self, ledger: LedgerId) -> Result<&Arc<Signers>, Error> {
+    pub(super) fn table(&self, ledger: LedgerId) -> Result<&Arc<Signers>, Error> {
         let table = self.now_on_roll().of(ledger);
         table.ok_or_else(|| Error::Damaged(format!("no ledger {} is mirrored", ledger.number())))
     }
@@ -341,7 +252,7 @@ fn check_leaves(size: u64, new: &[MirroredEntry]) -> Result<(), Rejected> {
     Ok(())
 }
 
-fn bad(log: LogAt, index: u64, why: impl std::fmt::Display) -> Rejected {
+pub(super) fn bad(log: LogAt, index: u64, why: impl std::fmt::Display) -> Rejected {
     let detail = format!("entry {index} of the log {}: {why}", log.log);
     Rejected::unprocessable("entry_refused", detail)
         .hint("the log has signed it none the less; its pool is not in order")
@@ -359,6 +270,6 @@ fn gap(log: LogAt, size: u64) -> Rejected {
     Rejected::conflict("entries_missing", detail)
 }
 
-fn damaged(log: LogAt, index: u64) -> Error {
+pub(super) fn damaged(log: LogAt, index: u64) -> Error {
     Error::Damaged(format!("entry {index} of the log {log} does not read"))
 }
