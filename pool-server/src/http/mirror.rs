@@ -44,11 +44,7 @@ pub(super) async fn add_checkpoint(
     Params(params): Params<FromParams>,
     body: Body,
 ) -> Result<Response, CacheFailure> {
-    let body = read_body(body, MAX_ADD_CHECKPOINT_LEN, &pool.config).await?;
-    match pool.mirror_checkpoint(body, params.from, false).await {
-        Ok(()) => Ok(StatusCode::OK.into_response()),
-        Err(unmirrored) => refusal(unmirrored),
-    }
+    take(&pool, params, body, false).await
 }
 
 /// The proof that a log that is mirrored here has forked.
@@ -58,8 +54,17 @@ pub(super) async fn add_fork(
     Params(params): Params<FromParams>,
     body: Body,
 ) -> Result<Response, CacheFailure> {
+    take(&pool, params, body, true).await
+}
+
+async fn take(
+    pool: &Shared,
+    params: FromParams,
+    body: Body,
+    fork: bool,
+) -> Result<Response, CacheFailure> {
     let body = read_body(body, MAX_ADD_CHECKPOINT_LEN, &pool.config).await?;
-    match pool.mirror_checkpoint(body, params.from, true).await {
+    match pool.mirror_checkpoint(body, params.from, fork).await {
         Ok(()) => Ok(StatusCode::OK.into_response()),
         Err(unmirrored) => refusal(unmirrored),
     }

@@ -1,8 +1,10 @@
 //! Checkpoints that are brought: entries may be added up to one that has grown from those before, and
 //! one that has not is evidence.
 
+use std::sync::Arc;
+
 use schema::hash::TreeHash;
-use schema::tlog::checkpoint::SignedCheckpoint;
+use schema::tlog::checkpoint::{SignedCheckpoint, UnverifiedCheckpoint};
 use schema::tlog::fork::AddFork;
 use schema::tlog::merkle::{self, EMPTY_ROOT};
 use schema::tlog::mirror::MirrorInfo;
@@ -56,14 +58,7 @@ impl Mirror {
     pub fn add_checkpoint(&self, body: &[u8], source: Option<&str>) -> Result<(), Unmirrored> {
         let request =
             AddCheckpoint::parse(body).map_err(|error| Unmirrored::Malformed(error.to_string()))?;
-        let origin = request.checkpoint().checkpoint().origin();
-        let log = self
-            .log_of(origin)
-            .ok_or_else(|| Unmirrored::UnknownLog(format!("{origin} is not mirrored here")))?;
-        let shown = request.checkpoint().clone().verify(&log.key);
-        let shown = shown.map_err(|error| Unmirrored::Unsigned(error.to_string()))?;
-        // Signatures of others would be anybody's to add, and may be no signatures.
-        let shown = shown.alone(&log.key);
+        let (log, shown) = self.shown_of(request.checkpoint())?;
         let _turn = log.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let mut state = log.state().clone();
         refuse_forked(&log, &state)?;
@@ -106,12 +101,7 @@ impl Mirror {
     pub fn add_fork(&self, body: &[u8], source: Option<&str>) -> Result<(), Unmirrored> {
         let request =
             AddFork::parse(body).map_err(|error| Unmirrored::Malformed(error.to_string()))?;
-        let origin = request.checkpoint().checkpoint().origin();
-        let log = self
-            .log_of(origin)
-            .ok_or_else(|| Unmirrored::UnknownLog(format!("{origin} is not mirrored here")))?;
-        let shown = request.checkpoint().clone().verify(&log.key);
-        let shown = shown.map_err(|error| Unmirrored::Unsigned(error.to_string()))?;
+        let (log, shown) = self.shown_of(request.checkpoint())?;
         let _turn = log.turn.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         let state = log.state().clone();
         refuse_forked(&log, &state)?;
@@ -126,12 +116,23 @@ impl Mirror {
             return Err(Unmirrored::Inconsistent(why));
         }
         let proof = proof.hashes().iter().map(ToString::to_string).collect();
-        self.keep_fork(
-            &log,
-            &state,
-            (&shown.alone(&log.key), size, proof),
-            source.unwrap_or(UNNAMED),
-        )
+        self.keep_fork(&log, &state, (&shown, size, proof), source.unwrap_or(UNNAMED))
+    }
+
+    /// A checkpoint that its log has signed, and the log. Signatures of others are left out: anybody could
+    /// add some, and they may be no signatures.
+    fn shown_of(
+        &self,
+        checkpoint: &UnverifiedCheckpoint,
+    ) -> Result<(Arc<HeldLog>, SignedCheckpoint), Unmirrored> {
+        let origin = checkpoint.checkpoint().origin();
+        let log = self
+            .log_of(origin)
+            .ok_or_else(|| Unmirrored::UnknownLog(format!("{origin} is not mirrored here")))?;
+        let shown = checkpoint.clone().verify(&log.key);
+        let shown = shown.map_err(|error| Unmirrored::Unsigned(error.to_string()))?;
+        let shown = shown.alone(&log.key);
+        Ok((log, shown))
     }
 
     /// A tree no larger than what is here must be what is here.
