@@ -15,6 +15,7 @@ use schema::tlog::mirror::{AddEntries, MAX_PACKAGE_LEN, Package, packages};
 use schema::tlog::note::NoteName;
 
 use super::Pool;
+use super::receive::linger;
 use crate::index::{ElsewhereRecord, FileRecord, LogId};
 use crate::ledger::mirror::{Checked, Mirror, Unmirrored, Upload, Uploaded};
 use crate::ledger::shown::Shown;
@@ -110,10 +111,21 @@ impl Pool {
         // As many at a time as there may be uploads.
         let _slot = self.slot().await?;
         let mut incoming = Incoming { pieces: Box::pin(pieces), buffer: BytesMut::new() };
+        let uploaded = self.mirror_upload(&mut incoming).await;
+        if uploaded.is_err() {
+            linger(incoming.pieces).await;
+        }
+        uploaded
+    }
+
+    async fn mirror_upload(
+        self: &Arc<Self>,
+        incoming: &mut Incoming<impl Stream<Item = Result<Bytes, Rejected>>>,
+    ) -> Result<Uploaded, Unmirrored> {
         let head = incoming.next(AddEntries::parse).await?;
         let head = head.ok_or_else(|| Unmirrored::Malformed("the head is cut off".to_owned()))?;
         let upload = self.mirror().begin(&head)?;
-        let taken = self.mirror_packages(&upload, &head, &mut incoming).await?;
+        let taken = self.mirror_packages(&upload, &head, incoming).await?;
         if taken == 0 && head.upload_start() != head.upload_end() {
             return Err(Unmirrored::Malformed("there is no whole package".to_owned()));
         }

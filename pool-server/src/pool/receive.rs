@@ -271,7 +271,7 @@ fn kept(verified: VerifiedNar) -> Kept {
 
 /// The upload is refused already. A connection closed on unread bytes is reset, and the client
 /// would never read why; so a little more is taken off its hands.
-async fn linger(mut body: impl Stream<Item = Result<Bytes, impl Display>> + Unpin) {
+pub(super) async fn linger(mut body: impl Stream<Item = Result<Bytes, impl Display>> + Unpin) {
     let mut left = LINGER_BYTES;
     let reading = async {
         while let Some(Ok(piece)) = body.next().await {
