@@ -110,7 +110,9 @@ impl Pool {
     ) -> Result<Uploaded, Unmirrored> {
         // As many at a time as there may be uploads.
         let _slot = self.slot().await?;
-        let mut incoming = Incoming { pieces: Box::pin(pieces), buffer: BytesMut::new() };
+        // What has ended may be looked at once more.
+        let pieces = Box::pin(pieces.fuse());
+        let mut incoming = Incoming { pieces, buffer: BytesMut::new() };
         let uploaded = self.mirror_upload(&mut incoming).await;
         if uploaded.is_err() {
             linger(incoming.pieces).await;
