@@ -132,6 +132,28 @@ impl Blobs {
         Ok(())
     }
 
+    /// Removes files of NARs that are forgotten, for good; the caller has their turns.
+    ///
+    /// # Errors
+    /// When one is there and cannot be removed.
+    pub async fn remove(&self, names: Vec<String>) -> Result<(), Error> {
+        let root = self.root.clone();
+        let removing = tokio::task::spawn_blocking(move || {
+            for path in names.iter().map(|name| root.join(name)) {
+                match std::fs::remove_file(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(Error::file("remove", &path)(error));
+                    }
+                    _ => {}
+                }
+            }
+            let directory = root.join("nar");
+            let sync = || std::fs::File::open(&directory)?.sync_all();
+            sync().map_err(Error::file("sync", &directory))
+        });
+        removing.await.map_err(|error| Error::Blobs(format!("removing stopped: {error}")))?
+    }
+
     /// Keeps a build log. The first one stays: nobody vouches for either.
     ///
     /// # Errors

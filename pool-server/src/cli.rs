@@ -48,7 +48,7 @@ pub(crate) enum TokenCommand {
         /// What it is for, so that one knows later whether to revoke it.
         #[arg(long)]
         label: String,
-        /// What it allows: some of read, upload, attest, admin, with commas.
+        /// What it allows: some of read, upload, attest, pin, admin, with commas.
         #[arg(long, value_name = "SCOPE,…")]
         scope: Scopes,
         /// After this time it allows nothing any more, as in 90d. Without it, it never ends.

@@ -14,16 +14,22 @@ use std::time::Duration;
 
 use schema::base_url::BaseUrl;
 use schema::key::KeyName;
+use schema::name_pattern::NamePattern;
 use schema::store_path::StoreDir;
 use schema::tlog::note::{NoteName, VerifierKey};
 use thiserror::Error;
 
+use crate::assemble::view::View;
+
 pub use settings::Settings;
-pub use value::{AbsentNars, LogFormat, Mirror, parse_span};
+pub use value::{AbsentNars, LogFormat, Mirror, ViewLease, parse_span};
 use value::{Form, Kind};
 
 /// What the names of the environment's variables begin with.
 pub const VARIABLE_PREFIX: &str = "NARPOOL_";
+
+/// A client that has just read a narinfo has so long to begin with its NAR.
+const LEASE_MARGIN: Duration = Duration::from_secs(10);
 
 /// One line of the table: `field: Type = Kind("default")`, where a default `=other-key` means
 /// whatever that key has.
@@ -92,6 +98,26 @@ keys! {
     narinfo_max_age: Duration = Span("1m"),
     /// How long clients may cache that there is no narinfo.
     missing_max_age: Duration = Span("10s"),
+    /// How long a NAR stays after a narinfo named it: no less than clients remember narinfos, which
+    /// Nix does for 30 days.
+    lease: Duration = Span("30d"),
+    /// The same for single views, as in `policy/ci=2d` or `as/alice=12h`.
+    view_leases: Vec<ViewLease> = ViewLeases(""),
+    /// How long a NAR stays after it was uploaded, even if nobody attests it or asks for it.
+    upload_grace: Duration = Span("1d"),
+    /// Most bytes of NARs to keep. Beyond that those go that nobody has asked for longest, once they are
+    /// promised to nobody. Without it, and without `collect-after`, everything stays.
+    max_stored: Option<u64> = OptionalSize(""),
+    /// NARs go that nobody has asked for so long after their lease ended.
+    collect_after: Option<Duration> = OptionalSpan(""),
+    /// What these signers have attested stays, with all that it refers to.
+    keep_signers: Vec<KeyName> = Names(""),
+    /// Paths stay that have such names, with all that they refer to; `*` stands for anything.
+    keep_names: Vec<NamePattern> = NamePatterns(""),
+    /// Paths stay for so long after their NAR came, with all that they refer to.
+    keep_for: Duration = Span("0s"),
+    /// How often to look for NARs that may go. Zero: only when told to.
+    gc_interval: Duration = Span("1h"),
     /// A file in C2SP's tlog-policy format: witnesses that are asked to cosign each checkpoint of the
     /// pool's logs, and the quorum without which none is published.
     witness_policy: Option<PathBuf> = OptionalFile(""),
@@ -149,11 +175,31 @@ impl Config {
         self.tls_cert.as_deref().zip(self.tls_key.as_deref())
     }
 
+    /// How long NARs stay that narinfos of this view name.
+    #[must_use]
+    pub fn lease_of(&self, view: &View) -> Duration {
+        let own = self.view_leases.iter().find(|it| it.view == *view);
+        own.map_or(self.lease, |it| it.lease)
+    }
+
     /// What no single key can check.
     fn check(&self) -> Result<(), Invalid> {
         if self.tls_cert.is_some() != self.tls_key.is_some() {
             let absent = if self.tls_cert.is_some() { "tls_key" } else { "tls_cert" };
             return Err(Invalid::at(absent, "missing: TLS needs a certificate and its key".into()));
+        }
+        let shortest = self.narinfo_max_age + LEASE_MARGIN;
+        let leases = self.view_leases.iter().map(|it| ("view_leases", it.lease));
+        for (field, lease) in leases.chain([("lease", self.lease)]) {
+            if lease < shortest {
+                let why = format!(
+                    "clients may remember a narinfo for {}s (narinfo-max-age), and its NAR must \
+                     outlive that: {}s at least",
+                    self.narinfo_max_age.as_secs(),
+                    shortest.as_secs()
+                );
+                return Err(Invalid::at(field, why));
+            }
         }
         let signers = self.view_signers.len();
         if signers > 0 && self.view_k.get() > signers {

@@ -11,6 +11,7 @@ mod error;
 mod etag;
 mod events;
 mod evidence;
+mod gc;
 mod grant;
 mod guix;
 mod gzip;
@@ -169,6 +170,10 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(mirror::ledgers, mirror::mirror_ledger))
         .routes(routes!(mirror::edge))
         .routes(routes!(paths::report))
+        .routes(routes!(gc::collect))
+        .routes(routes!(gc::pins))
+        .routes(routes!(gc::pin, gc::unpin))
+        .routes(routes!(gc::deletions, gc::delete, gc::undelete))
         .routes(routes!(divergence::feed, divergence::challenge))
         // Most of it is digits and proofs that have much in common.
         .routes(routes!(evidence::read).layer(CompressionLayer::new()))

@@ -5,7 +5,9 @@
 //! [`Batch`], which is taken whole or not at all.
 
 mod families;
+mod lease;
 mod mirror;
+mod pins;
 mod record;
 mod rocks;
 mod side_documents;
@@ -21,8 +23,10 @@ use schema::hash::{ClaimId, FileHash, KeyId};
 use schema::signature::Signature;
 use schema::store_path::{BaseName, HashPart, StorePath};
 
+pub use lease::{LeaseRecord, Listing, UnlistedRecord, Why};
 pub use mirror::{ElsewhereRecord, ForkRecord, LedgerRecord, SourceRecord};
-pub use rocks::{Batch, GrownMap, Index, Listed, MapNow, MapState};
+pub use pins::{DeletionRecord, PinRecord};
+pub use rocks::{Batch, GrownMap, Index, Listed, MapNow, MapState, Marks};
 pub use side_documents::{DebugInfoRecord, RealisationRecord, SignatureRecord, VariantRecord};
 
 /// All that is known of one store path.

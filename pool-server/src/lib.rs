@@ -6,6 +6,7 @@ pub mod auth;
 pub mod blobs;
 pub mod config;
 mod durable;
+pub mod gc;
 pub mod http;
 pub mod index;
 pub mod ingest;

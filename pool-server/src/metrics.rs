@@ -1,5 +1,6 @@
 //! What the pool counts, in Prometheus' words: the fields of [`Metrics`] are the list.
 
+mod gc;
 mod mirror;
 
 use std::sync::Arc;
@@ -232,14 +233,18 @@ fn recorder() -> PrometheusRecorder {
     let meaning = "Seconds from a request's header to its answer's, by route.";
     recorder.describe_histogram(REQUEST_SECONDS.into(), None, meaning.into());
     mirror::describe(&recorder);
+    gc::describe(&recorder);
     let meaning = "Ledger entries written with one sync.";
     recorder.describe_histogram(SEQUENCER_BATCH.into(), None, meaning.into());
     recorder
 }
 
-const REFUSED_CODES: [RefusedCode; 8] = [
+const REFUSED_CODES: [RefusedCode; 11] = [
     RefusedCode::NeverSeen,
     RefusedCode::NoNar,
+    RefusedCode::Collected,
+    RefusedCode::Deleted,
+    RefusedCode::Damaged,
     RefusedCode::NotEnoughSigners,
     RefusedCode::SignersDisagree,
     RefusedCode::UnknownSigner,
@@ -253,12 +258,15 @@ fn place_of(code: RefusedCode) -> usize {
     match code {
         RefusedCode::NeverSeen => 0,
         RefusedCode::NoNar => 1,
-        RefusedCode::NotEnoughSigners => 2,
-        RefusedCode::SignersDisagree => 3,
-        RefusedCode::UnknownSigner => 4,
-        RefusedCode::PolicyDenies => 5,
-        RefusedCode::PolicyUndecided => 6,
-        RefusedCode::UnknownPolicy => 7,
+        RefusedCode::Collected => 2,
+        RefusedCode::Deleted => 3,
+        RefusedCode::Damaged => 4,
+        RefusedCode::NotEnoughSigners => 5,
+        RefusedCode::SignersDisagree => 6,
+        RefusedCode::UnknownSigner => 7,
+        RefusedCode::PolicyDenies => 8,
+        RefusedCode::PolicyUndecided => 9,
+        RefusedCode::UnknownPolicy => 10,
     }
 }
 

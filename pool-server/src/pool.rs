@@ -6,10 +6,13 @@ mod debug_info;
 mod divergence;
 mod evidence;
 mod flat_file;
+mod gc;
+mod lease;
 mod ledger;
 mod mirror;
 mod mirrors;
 mod nar_batch;
+mod narinfos;
 mod pieces;
 mod policies;
 mod pull;
@@ -33,6 +36,7 @@ use crate::assemble::view::{DefaultView, Panel, View};
 use crate::auth::Tokens;
 use crate::blobs::Blobs;
 use crate::config::Config;
+use crate::gc::Gc;
 use crate::index::{Index, LogId};
 use crate::ingest::Limits;
 use crate::ledger::Ledger;
@@ -49,6 +53,7 @@ use pull::Wishes;
 pub use absent::Absent;
 pub use answer::{FoundListing, FoundNar};
 pub use flat_file::FlatFile;
+pub use narinfos::Line;
 pub use pull::Step;
 pub use signed::Merged;
 
@@ -71,6 +76,7 @@ pub struct Pool {
     flat_files: FlatFiles,
     announced: Announced,
     wishes: Wishes,
+    gc: Arc<Gc>,
 }
 
 impl Pool {
@@ -95,7 +101,7 @@ impl Pool {
         tokio::spawn(crate::metrics::run(Arc::clone(&metrics)));
         let default_view =
             DefaultView { k: config.view_k.get(), names: config.view_signers.clone() };
-        Ok(Arc::new(Self {
+        let pool = Arc::new(Self {
             tokens: Tokens::open(&config.data)?,
             metrics,
             index,
@@ -109,12 +115,16 @@ impl Pool {
             flat_files: FlatFiles::new(),
             announced: Announced::new(&config.mirrors),
             wishes: Wishes::new(),
+            gc: Arc::default(),
             config,
-        }))
+        });
+        tokio::spawn(gc::run(Arc::downgrade(&pool)));
+        Ok(pool)
     }
 
     /// Finishes what was ordered, and lets nothing be ordered any more.
     pub async fn close(&self) {
+        self.gc.stop().await;
         self.ledger.close().await;
     }
 

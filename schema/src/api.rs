@@ -5,6 +5,7 @@
 mod attest;
 mod divergence;
 mod evidence;
+mod gc;
 mod keys;
 mod ledger;
 mod mirror;
@@ -28,6 +29,10 @@ pub use self::divergence::{
 pub use self::evidence::{
     EvidenceAbsent, EvidenceClaim, EvidenceEnd, EvidenceHead, EvidenceLine, EvidencePath,
     EvidenceRequest, LogSizes, MAX_EVIDENCE_ASKED, MAX_EVIDENCE_PATHS,
+};
+pub use self::gc::{
+    Deletion, DeletionRequest, Deletions, GcFate, GcLine, GcNar, GcRequest, GcSummary,
+    MAX_DELETIONS, MAX_PINNED, MAX_REASON_LEN, Pin, PinRequest, Pins, Unpinned,
 };
 pub use self::keys::{
     EnrolRequest, KeyEventLogged, KeyEventRequest, KeyStanding, Proof, Signer, Signers,
@@ -235,6 +240,12 @@ pub enum RefusedCode {
     NeverSeen,
     /// It is attested, but its NAR was never uploaded.
     NoNar,
+    /// It is attested, and its NAR was here: it was collected, because nobody asked for it any more.
+    Collected,
+    /// The operator took it down.
+    Deleted,
+    /// Its NAR was found damaged, and waits to be brought again.
+    Damaged,
     /// Too few of the view's signers attested it.
     NotEnoughSigners,
     /// Enough of the view's signers attested it, but not the same claim.
@@ -256,6 +267,9 @@ impl RefusedCode {
         match self {
             Self::NeverSeen => "never_seen",
             Self::NoNar => "no_nar",
+            Self::Collected => "collected",
+            Self::Deleted => "deleted",
+            Self::Damaged => "damaged",
             Self::NotEnoughSigners => "not_enough_signers",
             Self::SignersDisagree => "signers_disagree",
             Self::UnknownSigner => "unknown_signer",

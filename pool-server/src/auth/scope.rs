@@ -14,18 +14,21 @@ pub enum Scope {
     Upload,
     /// Bringing the signatures of enrolled signers.
     Attest,
+    /// Saying which paths stay.
+    Pin,
     /// Everything, enrolling signers included.
     Admin,
 }
 
 impl Scope {
-    const ALL: [Self; 4] = [Self::Read, Self::Upload, Self::Attest, Self::Admin];
+    const ALL: [Self; 5] = [Self::Read, Self::Upload, Self::Attest, Self::Pin, Self::Admin];
 
     fn name(self) -> &'static str {
         match self {
             Self::Read => "read",
             Self::Upload => "upload",
             Self::Attest => "attest",
+            Self::Pin => "pin",
             Self::Admin => "admin",
         }
     }
@@ -68,7 +71,7 @@ impl FromStr for Scopes {
         for name in text.split(',') {
             let named = Scope::ALL.into_iter().find(|scope| scope.name() == name.trim());
             let Some(scope) = named else {
-                return Err(format!("{name:?} is no scope: read, upload, attest or admin"));
+                return Err(format!("{name:?} is no scope: read, upload, attest, pin or admin"));
             };
             bits |= scope.bit();
         }

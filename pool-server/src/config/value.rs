@@ -3,6 +3,7 @@
 mod files;
 mod logs;
 mod mirrors;
+mod retention;
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -17,6 +18,8 @@ pub(super) use logs::{OptionalNoteName, VerifierKeys};
 pub(super) use mirrors::AbsentNarsName;
 pub use mirrors::{AbsentNars, Mirror};
 pub(super) use mirrors::{Mirrors, OptionalUrl};
+pub use retention::ViewLease;
+pub(super) use retention::{NamePatterns, OptionalSize, OptionalSpan, ViewLeases};
 
 /// How a kind of value is written in the file. A string is always understood, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,13 +18,15 @@ use super::error::CacheFailure;
 use super::grant::MayRead;
 use super::params::Params;
 use super::view::Address;
-use crate::pool::Pool;
+use crate::pool::{Line, Pool};
 use crate::rejected::{Error, Rejected};
 
 /// The most hash parts one request may name.
 const MAX_ASKED: usize = 100_000;
 /// The most paths one closure may have.
 const MAX_CLOSURE: usize = 1_000_000;
+/// NARs that are promised together.
+const TOGETHER: usize = 64;
 /// A piece of the answer is sent once it is this long, in bytes.
 const PIECE: usize = 64 << 10;
 
@@ -50,7 +52,7 @@ pub(super) async fn narinfos(
     let closure = matches!(options.closure.as_deref(), Some("1" | "true"));
     let walk = Walk::new(pool, address, parse(&body)?, closure);
     let pieces = stream::unfold(walk, |mut walk| async {
-        walk.piece().transpose().map(|piece| (piece, walk))
+        walk.piece().await.transpose().map(|piece| (piece, walk))
     });
     let headers =
         [(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")];
@@ -93,18 +95,20 @@ impl Walk {
     }
 
     /// The next lines, or nothing at the end. An error breaks the answer off, visibly.
-    fn piece(&mut self) -> io::Result<Option<Bytes>> {
+    async fn piece(&mut self) -> io::Result<Option<Bytes>> {
         let mut piece = Vec::new();
-        while piece.len() < PIECE {
-            let Some(hash_part) = self.waiting.pop_front() else { break };
+        while piece.len() < PIECE && !self.waiting.is_empty() {
+            let next = self.waiting.len().min(TOGETHER);
+            let asked: Vec<HashPart> = self.waiting.drain(..next).collect();
             let Address { view, dialect, .. } = &self.address;
-            let line = self.pool.batch_line(view, *dialect, hash_part);
-            let (line, references) = line.map_err(broken)?;
-            if self.closure {
-                self.visit(references);
+            let lines = self.pool.narinfos(view, *dialect, &asked).await.map_err(broken)?;
+            for Line { line, references, .. } in lines {
+                if self.closure {
+                    self.visit(references);
+                }
+                serde_json::to_writer(&mut piece, &line)?;
+                piece.push(b'\n');
             }
-            serde_json::to_writer(&mut piece, &line)?;
-            piece.push(b'\n');
         }
         Ok((!piece.is_empty()).then(|| piece.into()))
     }

@@ -16,6 +16,8 @@ pub(super) struct MayRead;
 pub(super) struct MayUpload;
 /// May hand in attestations.
 pub(super) struct MayAttest;
+/// May say which paths stay.
+pub(super) struct MayPin;
 /// May do what only admins may, such as to say which ledgers are mirrored.
 pub(super) struct MayAdmin;
 /// May do what admins do; or may not, which the handler looks at.
@@ -57,6 +59,18 @@ impl FromRequestParts<Arc<Pool>> for MayAttest {
         pool: &Arc<Pool>,
     ) -> Result<Self, EitherFailure> {
         demand(parts, pool, Scope::Attest)?;
+        Ok(Self)
+    }
+}
+
+impl FromRequestParts<Arc<Pool>> for MayPin {
+    type Rejection = EitherFailure;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        pool: &Arc<Pool>,
+    ) -> Result<Self, EitherFailure> {
+        demand(parts, pool, Scope::Pin)?;
         Ok(Self)
     }
 }

@@ -190,7 +190,7 @@ pub(super) async fn find(
     body: Body,
 ) -> Result<Json<FindResponse>, ApiFailure> {
     let request: FindRequest = read_json(body, MAX_NARS_BODY, &pool.config).await?;
-    Ok(Json(FindResponse { nars: pool.find_nars(&request.nar_hashes)? }))
+    Ok(Json(FindResponse { nars: pool.find_nars(&request.nar_hashes).await? }))
 }
 
 /// Tells where NARs are that are not here.

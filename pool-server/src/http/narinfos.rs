@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use schema::api::{Problem, Refused};
+use schema::api::{Problem, Refused, RefusedCode};
 use schema::claim::Dialect;
 use schema::narinfo::MAX_NARINFO_LEN;
 use schema::store_path::HashPart;
@@ -38,10 +38,10 @@ pub(super) async fn read(
 ) -> Result<Response, CacheFailure> {
     match File::parse(&address.file)? {
         File::NarInfo(hash_part) => {
-            let answer = pool.narinfo(&address.view, address.dialect, &hash_part)?;
+            let answer = pool.narinfo(&address.view, address.dialect, &hash_part).await?;
             Ok(match answer {
                 Ok(text) => shown(text, media_type(address.dialect), &headers, &pool),
-                Err(refused) => not_shown(refused, &headers, &pool),
+                Err(refused) => not_shown(refused, address.dialect, &headers, &pool),
             })
         }
         File::Listing(hash_part) => {
@@ -119,11 +119,26 @@ fn lasting(body: impl Into<Body>, content_type: &'static str, pool: &Pool) -> Re
     response
 }
 
-pub(super) fn not_shown(refused: Refused, headers: &HeaderMap, pool: &Pool) -> Response {
+/// What was taken down is gone. Guix asks again and again for what is not simply missing, so it is told
+/// no more than that.
+fn status_of(code: RefusedCode, dialect: Dialect) -> StatusCode {
+    match (code, dialect) {
+        (RefusedCode::Deleted, Dialect::Nix) => StatusCode::GONE,
+        _ => StatusCode::NOT_FOUND,
+    }
+}
+
+pub(super) fn not_shown(
+    refused: Refused,
+    dialect: Dialect,
+    headers: &HeaderMap,
+    pool: &Pool,
+) -> Response {
+    let status = status_of(refused.code, dialect);
     let problem = Problem {
         kind: "about:blank".to_owned(),
-        status: StatusCode::NOT_FOUND.as_u16(),
-        title: "Not Found".to_owned(),
+        status: status.as_u16(),
+        title: status.canonical_reason().unwrap_or_default().to_owned(),
         code: refused.code.as_str().to_owned(),
         detail: refused.detail,
         hint: None,

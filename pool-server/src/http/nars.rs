@@ -119,7 +119,7 @@ pub(super) async fn missing(
             format!("{} hashes; at most {MAX_MISSING} are allowed", request.nar_hashes.len());
         return Err(Rejected::too_large("too_many_hashes", detail).into());
     }
-    Ok(Json(MissingResponse { missing: pool.missing(&request.nar_hashes)? }))
+    Ok(Json(MissingResponse { missing: pool.missing(&request.nar_hashes).await? }))
 }
 
 /// What is known of a NAR, and which paths are said to have it.

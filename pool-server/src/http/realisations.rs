@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
+use schema::claim::Dialect;
 use schema::realisation::{DrvOutput, MAX_REALISATION_LEN};
 
 use super::Shared;
@@ -23,7 +24,7 @@ pub(super) async fn read(
     let answer = pool.realisation(&address.view, &id(&address.file)?)?;
     Ok(match answer {
         Ok(json) => shown(json, "application/json", &headers, &pool),
-        Err(refused) => not_shown(refused, &headers, &pool),
+        Err(refused) => not_shown(refused, Dialect::Nix, &headers, &pool),
     })
 }
 

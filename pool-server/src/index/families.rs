@@ -90,7 +90,19 @@ pub(super) const DEBUG_INFO: Family =
 pub(super) const REALISATIONS: Family =
     Family { name: "realisations", point_reads: true, compress: true };
 
-pub(super) const ALL: [&Family; 27] = [
+/// NarHash (32) -> until when it is promised (u64, POSIX seconds) ‖ FileHash (32) of what is promised.
+pub(super) const LEASES: Family = Family { name: "leases", point_reads: true, compress: false };
+/// 0 while its bytes are here, else 1 (u8) ‖ NarHash (32) -> the JSON of an `UnlistedRecord`.
+pub(super) const UNLISTED: Family = Family { name: "unlisted", point_reads: true, compress: false };
+/// HashPart (20) -> the JSON of a `DeletionRecord`.
+pub(super) const DELETIONS: Family =
+    Family { name: "deletions", point_reads: true, compress: false };
+/// Name of a pin (text) ‖ 0 ‖ revision (u64, big-endian) -> the JSON of a `PinRecord`.
+pub(super) const PINS: Family = Family { name: "pins", point_reads: false, compress: false };
+/// What one collection has found out so far. Nothing of it outlives that.
+pub(super) const MARKS: Family = Family { name: "marks", point_reads: true, compress: false };
+
+pub(super) const ALL: [&Family; 32] = [
     &PATHS,
     &BLOBS,
     &ALIASES,
@@ -118,6 +130,11 @@ pub(super) const ALL: [&Family; 27] = [
     &PENDING,
     &DEBUG_INFO,
     &REALISATIONS,
+    &LEASES,
+    &UNLISTED,
+    &DELETIONS,
+    &PINS,
+    &MARKS,
 ];
 
 /// Memory for blocks of all families together, in bytes.

@@ -1,26 +1,36 @@
 //! The index in RocksDB.
 
 mod divergence;
+mod lease;
 mod log;
+mod marks;
 mod mirror;
+mod pins;
 mod side_documents;
 mod verifiable_map;
 
 use std::path::Path;
 
-use rocksdb::{ColumnFamily, DB, Direction, IteratorMode, WriteBatch, WriteOptions};
+use rocksdb::{
+    ColumnFamily, DB, DBPinnableSlice, Direction, IteratorMode, WriteBatch, WriteOptions,
+};
 
 use schema::attestation::Entry;
 use schema::claim::Claim;
 use schema::hash::{ClaimId, FileHash, NarHash};
 use schema::store_path::HashPart;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::families::{self, Family};
 use super::record;
 use super::{BlobRecord, LoggedKey, PathRecord};
 use crate::rejected::Error;
 
+pub use marks::Marks;
 pub use verifiable_map::{GrownMap, Listed, MapNow, MapState};
+
+type Row = (Vec<u8>, Vec<u8>);
 
 /// The index of one pool. Only one process has it open.
 pub struct Index {
@@ -70,17 +80,18 @@ impl Index {
         self.read(&families::BLOBS, nar_hash.as_bytes(), record::read_blob)
     }
 
-    /// Which of these NARs are not here? In the order asked.
+    /// What is known of each of these NARs? In the order asked.
     ///
     /// # Errors
     /// As [`path`](Self::path).
-    pub fn missing_blobs(&self, nar_hashes: &[NarHash]) -> Result<Vec<NarHash>, Error> {
-        let known = self.present(&families::BLOBS, nar_hashes.iter().map(NarHash::as_bytes))?;
-        Ok(nar_hashes
-            .iter()
-            .zip(known)
-            .filter_map(|(hash, known)| (!known).then_some(*hash))
-            .collect())
+    pub fn blobs(&self, nar_hashes: &[NarHash]) -> Result<Vec<Option<BlobRecord>>, Error> {
+        let keys = nar_hashes.iter().map(NarHash::as_bytes);
+        let values =
+            self.database.batched_multi_get_cf(self.family(&families::BLOBS)?, keys, false);
+        let parse = |value: Result<Option<DBPinnableSlice<'_>>, rocksdb::Error>| {
+            value.map_err(failed)?.map(|bytes| record::read_blob(&bytes)).transpose()
+        };
+        values.into_iter().map(parse).collect()
     }
 
     /// Which NAR did this file hold, when somebody uploaded it?
@@ -168,7 +179,19 @@ impl Index {
         self.database.put_cf(self.family(&families::PENDING)?, file, []).map_err(failed)
     }
 
-    /// The files that were about to be put in place when the pool was last stopped.
+    /// Forgets that files were about to be put in place, or removed. A crash may bring the notes back,
+    /// which is no harm.
+    ///
+    /// # Errors
+    /// As [`path`](Self::path).
+    pub fn clear_pending(&self, files: &[String]) -> Result<(), Error> {
+        let mut writes = WriteBatch::default();
+        let family = self.family(&families::PENDING)?;
+        files.iter().for_each(|file| writes.delete_cf(family, file));
+        self.database.write(writes).map_err(failed)
+    }
+
+    /// The files that were about to be put in place, or removed, when the pool was last stopped.
     ///
     /// # Errors
     /// As [`path`](Self::path).
@@ -204,6 +227,24 @@ impl Index {
     ) -> Result<Vec<bool>, Error> {
         let values = self.database.batched_multi_get_cf(self.family(family)?, keys, false);
         values.into_iter().map(|value| value.map(|value| value.is_some()).map_err(failed)).collect()
+    }
+
+    /// Every row whose key begins so. For rows of which there are few.
+    fn rows(&self, family: &Family, prefix: &[u8]) -> Result<Vec<Row>, Error> {
+        self.first_rows(family, prefix, usize::MAX)
+    }
+
+    fn first_rows(&self, family: &Family, prefix: &[u8], limit: usize) -> Result<Vec<Row>, Error> {
+        let mode = IteratorMode::From(prefix, Direction::Forward);
+        let mut found = Vec::new();
+        for row in self.database.iterator_cf(self.family(family)?, mode).take(limit) {
+            let (key, value) = row.map_err(failed)?;
+            if !key.starts_with(prefix) {
+                break;
+            }
+            found.push((key.into_vec(), value.into_vec()));
+        }
+        Ok(found)
     }
 
     fn family(&self, family: &Family) -> Result<&ColumnFamily, Error> {
@@ -304,6 +345,14 @@ impl Batch<'_> {
         self.writes.put_cf(self.index.family(family)?, key, value);
         Ok(())
     }
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value).map_err(|error| Error::Damaged(format!("no JSON: {error}")))
+}
+
+fn from_json<T: DeserializeOwned>(family: &Family, bytes: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(bytes).map_err(|_| damaged(family.name))
 }
 
 fn logged_key(key: &LoggedKey) -> [u8; 64] {

@@ -28,6 +28,8 @@ pub struct Kept {
     pub record: BlobRecord,
     /// The JSON of its listing.
     pub listing: Option<Vec<u8>>,
+    /// Until when it stays even if nobody attests it or asks for it, POSIX seconds.
+    pub leased_until: u64,
 }
 
 impl Kept {

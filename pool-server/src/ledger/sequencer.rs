@@ -34,9 +34,12 @@ use crate::roll::Roll;
 mod clock;
 mod group;
 mod mirrored;
+mod retention;
 use clock::Clock;
 pub(super) use group::origin_taken;
 use group::{Group, Stages};
+use retention::RetentionOrder;
+pub use retention::{Roots, Unneeded};
 
 /// The most attestations that are written together.
 pub const MAX_GROUP: usize = 256;
@@ -73,6 +76,7 @@ enum Order {
     Mirror { log: LogAt, from: u64, entries: Vec<MirroredEntry>, answer: Answer<Edge> },
     MirrorClaims { claims: Vec<Claim>, answer: Answer<usize> },
     Elsewhere { nars: Vec<(NarHash, ElsewhereRecord)>, answer: Answer<usize> },
+    Retention(RetentionOrder),
 }
 
 impl Order {
@@ -84,6 +88,7 @@ impl Order {
             Self::Mirror { entries, .. } => entries.len(),
             Self::MirrorClaims { claims, .. } => claims.len(),
             Self::Elsewhere { nars, .. } => nars.len(),
+            Self::Retention(order) => order.weight(),
             Self::KeyEvent { .. }
             | Self::KeepDebugInfo { .. }
             | Self::Stop { .. }
@@ -113,7 +118,7 @@ impl Sequencer {
     ) -> Result<Self, Error> {
         let (orders, inbox) = mpsc::channel(QUEUE);
         let clock = Clock::after(&index, &logs)?;
-        let worker = Worker { index, logs, roll, metrics, clock };
+        let worker = Worker { index, logs, roll, metrics, clock, roots: 0 };
         let thread = std::thread::Builder::new()
             .name("sequencer".to_owned())
             .spawn(move || worker.run(inbox))
@@ -209,6 +214,8 @@ struct Worker {
     roll: Arc<RwLock<Arc<Roll>>>,
     metrics: Arc<Metrics>,
     clock: Clock,
+    /// How many pins there ever were since it began.
+    roots: u64,
 }
 
 impl Worker {
@@ -238,7 +245,8 @@ impl Worker {
 
     fn take(&mut self, orders: Vec<Order>) {
         let roll = Arc::clone(&self.roll.read().unwrap_or_else(std::sync::PoisonError::into_inner));
-        let mut group = Group::new(&self.index, &roll, &self.logs, self.clock.now());
+        let logs = (&self.logs, self.roots);
+        let mut group = Group::new(&self.index, &roll, logs, self.clock.now());
         let answers: Vec<Reply> =
             orders.into_iter().map(|order| answer_later(&mut group, order)).collect();
         // A crash here leaves nothing of the group, and nobody was answered.
@@ -267,6 +275,7 @@ impl Worker {
         let size = stages.attestations.size();
         self.metrics.sequencer_batch_size.record((size - self.logs.attestations.size()) as f64);
         self.metrics.ledger_size.set(size as f64);
+        self.roots = stages.roots;
         self.logs.keys.written(stages.keys);
         self.logs.attestations.written(stages.attestations);
         for (log, stage) in stages.mirrored {
@@ -301,6 +310,7 @@ fn answer_later(group: &mut Group<'_>, order: Order) -> Reply {
         }
         Order::MirrorClaims { claims, answer } => reply(answer, group.mirror_claims(claims)),
         Order::Elsewhere { nars, answer } => reply(answer, group.elsewhere(nars)),
+        Order::Retention(order) => order.answer_later(group),
     }
 }
 

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use schema::api::Refused;
+use schema::api::{Refused, RefusedCode};
 use schema::compression::Compression;
 use schema::hash::NarHash;
-use schema::store_path::HashPart;
+use schema::store_path::{HashPart, StorePath};
 use tokio::sync::{broadcast, mpsc};
 use tokio::time::timeout;
 
 use super::Pool;
 use super::pull::Step;
 use crate::config::AbsentNars;
-use crate::index::PathRecord;
+use crate::index::{DeletionRecord, Listing, PathRecord, UnlistedRecord, Why};
 use crate::rejected::{Error, Failure, Rejected};
 
 /// How long an asker waits for the first bytes of a NAR that somebody brings.
@@ -38,7 +38,9 @@ impl Pool {
     /// What is known of a path. NARs that can be had by way of this pool count as here.
     pub(super) fn record_of(&self, hash_part: &HashPart) -> Result<Option<PathRecord>, Error> {
         let mut record = self.index.path(hash_part)?;
-        if self.config.absent_nars != AbsentNars::Refuse {
+        if self.config.absent_nars != AbsentNars::Refuse
+            && self.index.deletion(hash_part)?.is_none()
+        {
             let claims = record.iter_mut().flat_map(|record| &mut record.claims);
             for claim in claims.filter(|claim| claim.file.is_none()) {
                 let known = self.index.elsewhere(&claim.claim.nar_hash())?;
@@ -81,15 +83,27 @@ impl Pool {
         self.wishes.listen()
     }
 
-    /// Where the NARs of a path are, that are not here.
-    pub(super) fn saying_where(
+    /// Why the NARs of a path are not here, and where they are.
+    pub(super) fn saying_why(
         &self,
         mut refused: Refused,
+        hash_part: &HashPart,
         record: Option<&PathRecord>,
     ) -> Result<Refused, Error> {
+        if let Some(deletion) = self.index.deletion(hash_part)? {
+            let DeletionRecord { path, reason, .. } = deletion;
+            let detail = format!("{path} was taken down by the operator: {reason}");
+            return Ok(Refused { code: RefusedCode::Deleted, detail });
+        }
         let claims = record.into_iter().flat_map(|record| &record.claims);
         for claim in claims.filter(|claim| claim.file.is_none()) {
-            if let Some(known) = self.index.elsewhere(&claim.claim.nar_hash())? {
+            let (path, nar_hash) = (claim.claim.path(), claim.claim.nar_hash());
+            if let Listing::Unlisted(why) | Listing::Gone(why) =
+                self.index.listing_state(&nar_hash)?
+            {
+                refused = unlisted(path, &nar_hash, &why);
+            }
+            if let Some(known) = self.index.elsewhere(&nar_hash)? {
                 let soon = if known.wanted { ", and is to come here" } else { "" };
                 let there = if known.file.is_some() { "it is at" } else { "ask" };
                 refused.detail.push_str(&format!("; {there} {}{soon}", known.source));
@@ -98,4 +112,16 @@ impl Pool {
         }
         Ok(refused)
     }
+}
+
+fn unlisted(path: &StorePath, nar_hash: &NarHash, why: &UnlistedRecord) -> Refused {
+    let UnlistedRecord { why, detail, .. } = why;
+    let (code, what) = match why {
+        Why::Collected => (RefusedCode::Collected, "was collected"),
+        Why::Deleted => (RefusedCode::Deleted, "was taken down"),
+        Why::Damaged => (RefusedCode::Damaged, "was damaged"),
+    };
+    let again = if *why == Why::Deleted { "" } else { "; it comes back when somebody pushes it" };
+    let detail = format!("{path} is attested, but its NAR {nar_hash} {what}: {detail}{again}");
+    Refused { code, detail }
 }

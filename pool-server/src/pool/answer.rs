@@ -1,7 +1,7 @@
 //! What package managers ask.
 
 use bytes::Bytes;
-use schema::api::{BatchLine, Refused, RefusedCode};
+use schema::api::Refused;
 use schema::cache_info::CacheInfo;
 use schema::claim::Dialect;
 use schema::compression::Compression;
@@ -12,11 +12,8 @@ use schema::store_path::{BaseName, HashPart};
 
 use super::Pool;
 use crate::assemble::view::View;
-use crate::assemble::{self, Shown};
 use crate::blobs::NarFile;
-use crate::index::{AttestationRecord, PathRecord};
 use crate::rejected::{Error, Failure, Rejected};
-use crate::roll::Roll;
 
 /// A NAR's file and what is to be said of it.
 pub struct FoundNar {
@@ -44,98 +41,6 @@ impl Pool {
             priority: self.config.priority,
             batch: Some("/get-narinfos-v1".to_owned()),
         }
-    }
-
-    /// The narinfo that a view shows, or why it shows none.
-    ///
-    /// # Errors
-    /// When the database fails.
-    pub fn narinfo(
-        &self,
-        view: &View,
-        dialect: Dialect,
-        hash_part: &HashPart,
-    ) -> Result<Result<String, Refused>, Error> {
-        let (line, _) = self.batch_line(view, dialect, *hash_part)?;
-        let text = line.narinfo.ok_or_else(|| line.refused.unwrap_or_else(|| silent(hash_part)));
-        match &text {
-            Ok(_) => self.metrics.narinfos_served.increment(1),
-            Err(refused) => self.metrics.narinfo_refused(refused.code),
-        }
-        Ok(text)
-    }
-
-    /// One line of a batch, and the references to follow from it.
-    ///
-    /// # Errors
-    /// As [`narinfo`](Self::narinfo).
-    pub fn batch_line(
-        &self,
-        view: &View,
-        dialect: Dialect,
-        hash_part: HashPart,
-    ) -> Result<(BatchLine, Vec<HashPart>), Error> {
-        let roll = self.roll();
-        let record = self.record_of(&hash_part)?;
-        let shown = self.shown_by(view, dialect, &hash_part, record.as_ref(), &roll)?;
-        let shown = match shown {
-            Err(refused) if refused.code == RefusedCode::NoNar => {
-                Err(self.saying_where(refused, record.as_ref())?)
-            }
-            shown => shown,
-        };
-        let answer = shown.and_then(|shown| {
-            let references = shown.claim().references().iter().map(BaseName::hash_part).collect();
-            Ok((self.printed(&shown, view, dialect, &roll)?, references))
-        });
-        Ok(match answer {
-            Ok((text, references)) => {
-                (BatchLine { hash_part, narinfo: Some(text), refused: None }, references)
-            }
-            Err(refused) => {
-                (BatchLine { hash_part, narinfo: None, refused: Some(refused) }, Vec::new())
-            }
-        })
-    }
-
-    fn printed(
-        &self,
-        shown: &Shown<'_>,
-        view: &View,
-        dialect: Dialect,
-        roll: &Roll,
-    ) -> Result<String, Refused> {
-        let nar_url = self.config.nar_url.as_ref();
-        if dialect == Dialect::Nix {
-            return Ok(assemble::narinfo(shown, roll, nar_url));
-        }
-        if let View::Policy(name) = view {
-            let rank = |word: &AttestationRecord| self.principal_of(name, word, roll);
-            return assemble::guix_narinfo(shown, roll, nar_url, rank);
-        }
-        let panel = self.panel(view, roll)?;
-        assemble::guix_narinfo(shown, roll, nar_url, |word| panel.rank(word, roll))
-    }
-
-    /// What a view shows of a path, or why it shows nothing.
-    pub(super) fn shown_by<'r>(
-        &self,
-        view: &View,
-        dialect: Dialect,
-        hash_part: &HashPart,
-        record: Option<&'r PathRecord>,
-        roll: &Roll,
-    ) -> Result<Result<Shown<'r>, Refused>, Error> {
-        let store_dir = self.store_dir(dialect);
-        if let View::Policy(name) = view {
-            let allowed = self.allowed(name, hash_part)?;
-            let claimed = |id| assemble::claimed(hash_part, record, &store_dir, &id);
-            return Ok(allowed.and_then(claimed));
-        }
-        let shown = self
-            .panel(view, roll)
-            .and_then(|panel| assemble::shown(hash_part, record, (&store_dir, &panel), roll));
-        Ok(shown)
     }
 
     /// The key by which Guix verifies what a view shows, if that is one signer's.
@@ -217,7 +122,7 @@ impl Pool {
             let detail = format!("the NAR is kept as {kept}, not as {compression}");
             return Err(Rejected::not_found("other_compression", detail).into());
         }
-        Ok(FoundNar { file_hash, file: self.blobs.nar(&nar_hash, kept)? })
+        Ok(FoundNar { file_hash, file: self.open_nar(&nar_hash, kept)?.ok_or_else(missing)? })
     }
 
     /// The NAR of a path, under the name that `guix publish` has for it: an old narinfo may have it in
@@ -239,14 +144,26 @@ impl Pool {
             return Err(Rejected::not_found("no_nar", format!("no NAR of {base} is here")).into());
         }
         let (nar_hash, kept) = (shown.claim().nar_hash(), shown.file());
-        if self.index.blob(&nar_hash)?.is_none() {
-            return Err(Rejected::not_found("no_nar", format!("no NAR of {base} is here")).into());
-        }
         if kept.compression != compression {
             let detail = format!("the NAR is kept as {}, not as {compression}", kept.compression);
             return Err(Rejected::not_found("other_compression", detail).into());
         }
-        Ok(FoundNar { file_hash: kept.file_hash, file: self.blobs.nar(&nar_hash, compression)? })
+        let file = self.open_nar(&nar_hash, compression)?;
+        let missing = || Rejected::not_found("no_nar", format!("no NAR of {base} is here"));
+        Ok(FoundNar { file_hash: kept.file_hash, file: file.ok_or_else(missing)? })
+    }
+
+    /// The file of a NAR. None of one that is not here, or was swept since somebody looked.
+    pub(super) fn open_nar(
+        &self,
+        nar_hash: &NarHash,
+        compression: Compression,
+    ) -> Result<Option<NarFile>, Error> {
+        match self.blobs.nar(nar_hash, compression) {
+            Ok(file) => Ok(Some(file)),
+            Err(_) if self.index.blob(nar_hash)?.is_none() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// A build log.
@@ -271,11 +188,6 @@ impl Pool {
 
 fn is_unsniffed(compression: Compression) -> bool {
     matches!(compression, Compression::None | Compression::Brotli)
-}
-
-/// Neither a narinfo nor a reason, which no line of a batch is.
-fn silent(hash_part: &HashPart) -> Refused {
-    Refused { code: RefusedCode::NeverSeen, detail: format!("nothing is said of {hash_part}") }
 }
 
 pub(super) fn not_shown(refused: Refused) -> Rejected {

@@ -29,6 +29,8 @@ use crate::roll::Roll;
 
 /// Answers that are written at a time; each has a thread and a moment of the database.
 pub(super) const AT_ONCE: usize = 8;
+/// Paths whose NARs are promised together.
+const TOGETHER: usize = 64;
 /// A piece of an answer is sent once it is this long, in bytes.
 const PIECE: usize = 64 << 10;
 /// For a whole answer.
@@ -97,7 +99,15 @@ impl Pool {
             let proof = map.proof(&MapKey::of_path(&path.key()));
             Ok::<_, Error>(proof?.unwrap_or_else(MapProof::of_empty_map))
         };
+        let mut promised = 0;
         while let Some(asked) = walk.next().filter(|_| shown < MAX_EVIDENCE_PATHS) {
+            if promised == 0 {
+                // Whoever asks makes narinfos of it.
+                let paths = [&[asked.hash_part()], &*walk.ahead(TOGETHER)].concat();
+                promised = paths.len();
+                tokio::runtime::Handle::current().block_on(self.lease_paths(&paths))?;
+            }
+            promised -= 1;
             let record = self.index.path(&asked.hash_part())?;
             let mut told =
                 record.map_or_else(BTreeMap::new, |it| of_each_path(&it, covered, &roll));

@@ -196,19 +196,16 @@ impl Pool {
         self.ledger.sequencer().mirror_claims(claims?).await
     }
 
-    /// Which of these NARs are here, and in which files.
+    /// Which of these NARs are here, and in which files. They are promised as to whoever reads a
+    /// narinfo: a mirror has its own readers.
     ///
     /// # Errors
     /// Too many, or a failing database.
-    pub fn find_nars(&self, nar_hashes: &[NarHash]) -> Result<Vec<NarFound>, Failure> {
+    pub async fn find_nars(&self, nar_hashes: &[NarHash]) -> Result<Vec<NarFound>, Failure> {
         check_count(nar_hashes.len())?;
-        let mut found = Vec::new();
-        for nar_hash in nar_hashes {
-            if let Some(blob) = self.index.blob(nar_hash)? {
-                found.push(nar_found(*nar_hash, &blob.file));
-            }
-        }
-        Ok(found)
+        let files = self.lease_nars(nar_hashes, self.config.lease).await?;
+        let found = nar_hashes.iter().zip(files);
+        Ok(found.filter_map(|(nar_hash, file)| Some(nar_found(*nar_hash, &file?))).collect())
     }
 
     /// Remembers where NARs are that are not here. Answers with how many of them are not.

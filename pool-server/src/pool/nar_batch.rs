@@ -33,7 +33,7 @@ impl Pool {
                 break;
             }
             let compression = blob.file.compression;
-            let opened = self.blobs.nar(&nar_hash, compression)?;
+            let Some(opened) = self.open_nar(&nar_hash, compression)? else { continue };
             file.resize(len, 0);
             opened.into_file().read_exact_at(&mut file, 0).map_err(Error::io("read a NAR"))?;
             match (Record { nar_hash, compression, file: &file }).encode_to(&mut batch) {

@@ -42,6 +42,12 @@ impl Pool {
         declared: Declared,
     ) -> Result<NarStored, Failure> {
         let _slot = self.slot().await?;
+        if let Some(nar_hash) = &declared.nar_hash
+            && let Err(deleted) = self.check_not_deleted(nar_hash)
+        {
+            linger(body).await;
+            return Err(deleted);
+        }
         let staged = match declared.nar_hash {
             Some(nar_hash) if self.index.blob(&nar_hash)?.is_some() => None,
             _ => Some(self.blobs.stage()?),
@@ -102,11 +108,13 @@ impl Pool {
     ) -> Result<Vec<NarStored>, Failure> {
         let hashes: Vec<NarHash> = verified.iter().map(|(nar, _)| nar.nar_hash()).collect();
         let _turn = self.blobs.turn(&hashes).await;
-        let mut missing: HashSet<NarHash> =
-            self.index.missing_blobs(&hashes)?.into_iter().collect();
+        hashes.iter().try_for_each(|nar_hash| self.check_not_deleted(nar_hash))?;
+        let known = self.index.blobs(&hashes)?;
+        let missing = hashes.iter().zip(known).filter(|(_, known)| known.is_none());
+        let mut missing: HashSet<NarHash> = missing.map(|(nar_hash, _)| *nar_hash).collect();
         let (mut files, mut kepts, mut stored) = (Vec::new(), Vec::new(), Vec::new());
         for (nar, file) in verified {
-            let (new, kept) = (missing.remove(&nar.nar_hash()), kept(nar));
+            let (new, kept) = (missing.remove(&nar.nar_hash()), self.kept(nar));
             if new {
                 self.index.note_pending(&kept.name())?;
                 files.push((kept.name(), file));
@@ -123,8 +131,28 @@ impl Pool {
         Ok(stored.into_iter().zip(files).map(answer).collect())
     }
 
+    fn kept(&self, verified: VerifiedNar) -> Kept {
+        let file = FileRecord {
+            compression: verified.compression(),
+            file_hash: verified.file_hash(),
+            file_size: verified.file_size(),
+        };
+        let (nar_hash, nar_size) = (verified.nar_hash(), verified.nar_size());
+        let (candidates, listing) = verified.into_findings();
+        let stored_at = unix_time();
+        Kept {
+            nar_hash,
+            record: BlobRecord { nar_size, file, stored_at, candidates },
+            listing,
+            leased_until: stored_at.saturating_add(self.config.upload_grace.as_secs()),
+        }
+    }
+
     fn stored(&self, nar_hash: NarHash, nar_size: u64, file: FileRecord, new: bool) -> NarStored {
         self.metrics.nar_kept(new);
+        if new {
+            self.gc.arrived(file.file_size, &self.config);
+        }
         NarStored {
             nar_hash,
             nar_size,
@@ -206,8 +234,12 @@ impl Pool {
         staged: Option<Staged>,
     ) -> Result<NarStored, Failure> {
         let (nar_hash, nar_size) = (verified.nar_hash(), verified.nar_size());
-        let kept = kept(verified);
+        let kept = self.kept(verified);
         let _turn = self.blobs.turn(&[nar_hash]).await;
+        if let Err(deleted) = self.check_not_deleted(&nar_hash) {
+            discard(staged).await;
+            return Err(deleted);
+        }
         let known = self.index.blob(&nar_hash)?;
         match (staged, &known) {
             (Some(staged), None) => {
@@ -252,21 +284,6 @@ fn check_batch(body: &Bytes, limits: &Limits) -> Result<Checked, Rejected> {
         }
     }
     Ok((verified, None))
-}
-
-fn kept(verified: VerifiedNar) -> Kept {
-    let file = FileRecord {
-        compression: verified.compression(),
-        file_hash: verified.file_hash(),
-        file_size: verified.file_size(),
-    };
-    let (nar_hash, nar_size) = (verified.nar_hash(), verified.nar_size());
-    let (candidates, listing) = verified.into_findings();
-    Kept {
-        nar_hash,
-        record: BlobRecord { nar_size, file, stored_at: unix_time(), candidates },
-        listing,
-    }
 }
 
 /// The upload is refused already. A connection closed on unread bytes is reset, and the client

@@ -11,6 +11,8 @@ use crate::assemble::view::View;
 use crate::index::LogId;
 use crate::rejected::{Error, Failure, Rejected};
 
+/// NARs that are looked up together.
+const ASKED_AT_ONCE: usize = 1024;
 /// Paths of a NAR that are listed.
 const MAX_PATHS: usize = 1000;
 
@@ -39,12 +41,19 @@ impl Pool {
         })
     }
 
-    /// Which of these NARs would have to be uploaded?
+    /// Which of these NARs would have to be uploaded? The others stay for as long as a fresh upload: who
+    /// asks is about to attest them.
     ///
     /// # Errors
     /// As [`info`](Self::info).
-    pub fn missing(&self, nar_hashes: &[NarHash]) -> Result<Vec<NarHash>, Error> {
-        self.index.missing_blobs(nar_hashes)
+    pub async fn missing(&self, nar_hashes: &[NarHash]) -> Result<Vec<NarHash>, Error> {
+        let mut missing = Vec::new();
+        for nar_hashes in nar_hashes.chunks(ASKED_AT_ONCE) {
+            let promised = self.lease_nars(nar_hashes, self.config.upload_grace).await?;
+            let gone = nar_hashes.iter().zip(promised).filter(|(_, promised)| promised.is_none());
+            missing.extend(gone.map(|(nar_hash, _)| *nar_hash));
+        }
+        Ok(missing)
     }
 
     /// Everybody who is enrolled.
@@ -67,7 +76,7 @@ impl Pool {
         let first = record.claims.first().map(|record| record.claim.path().dir());
         let is_guix = first == Some(&StoreDir::guix());
         let dialect = if is_guix { Dialect::Guix } else { Dialect::Nix };
-        let refused = self.narinfo(&View::Default, dialect, &hash_part)?.err();
+        let refused = self.refused(&View::Default, dialect, &hash_part)?;
         let report = path_report(hash_part, &record, &self.roll(), refused, |claim| {
             let Some(blob) = self.index.blob(&claim.nar_hash())? else {
                 return Ok::<_, Error>(None);

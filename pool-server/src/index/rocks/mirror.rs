@@ -3,20 +3,16 @@
 use rocksdb::{Direction, IteratorMode};
 use schema::hash::{ClaimId, KeyId, NarHash, PathKey};
 use schema::key::KeyName;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use super::{Batch, Index, damaged, failed};
+use super::{Batch, Index, damaged, failed, from_json, to_json};
 use crate::index::families::{
-    ELSEWHERE, Family, MIRRORED_CHECKPOINTS, MIRRORED_LEDGERS, MIRRORED_NAMES, MIRRORED_SOURCES,
+    ELSEWHERE, MIRRORED_CHECKPOINTS, MIRRORED_LEDGERS, MIRRORED_NAMES, MIRRORED_SOURCES,
     MIRRORED_UNHEARD, MIRRORED_WORDS,
 };
 use crate::index::{
     ElsewhereRecord, ForkRecord, LedgerId, LedgerRecord, LogAt, SourceRecord, record,
 };
 use crate::rejected::Error;
-
-type Row = (Vec<u8>, Vec<u8>);
 
 /// The kinds of rows about checkpoints of one log.
 const PENDING: u8 = 1;
@@ -182,24 +178,6 @@ impl Index {
         };
         self.rows(&MIRRORED_NAMES, &[])?.into_iter().map(parse).collect()
     }
-
-    /// Every row whose key begins so. For rows of which there are few.
-    fn rows(&self, family: &Family, prefix: &[u8]) -> Result<Vec<Row>, Error> {
-        self.first_rows(family, prefix, usize::MAX)
-    }
-
-    fn first_rows(&self, family: &Family, prefix: &[u8], limit: usize) -> Result<Vec<Row>, Error> {
-        let mode = IteratorMode::From(prefix, Direction::Forward);
-        let mut found = Vec::new();
-        for row in self.database.iterator_cf(self.family(family)?, mode).take(limit) {
-            let (key, value) = row.map_err(failed)?;
-            if !key.starts_with(prefix) {
-                break;
-            }
-            found.push((key.into_vec(), value.into_vec()));
-        }
-        Ok(found)
-    }
 }
 
 impl Batch<'_> {
@@ -338,12 +316,4 @@ fn word_key(ledger: LedgerId, claim: &ClaimId, key_id: &KeyId) -> Vec<u8> {
 /// What is wanted stands together, first.
 fn elsewhere_key(wanted: bool, nar_hash: &NarHash) -> Vec<u8> {
     [&[u8::from(!wanted)], nar_hash.as_bytes().as_slice()].concat()
-}
-
-fn to_json(value: &impl Serialize) -> Result<Vec<u8>, Error> {
-    serde_json::to_vec(value).map_err(|error| Error::Damaged(format!("no JSON: {error}")))
-}
-
-fn from_json<T: DeserializeOwned>(family: &Family, bytes: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(bytes).map_err(|_| damaged(family.name))
 }

@@ -2,6 +2,8 @@
 
 mod heard;
 mod mirrored;
+mod pins;
+mod retention;
 mod side_documents;
 
 use std::collections::HashMap;
@@ -16,8 +18,8 @@ use schema::tlog::edge::Edge;
 
 use super::{Logs, Standing};
 use crate::index::{
-    AttestationRecord, Batch, BlobRecord, ClaimRecord, FileRecord, Index, LedgerId, LogAt,
-    LoggedKey, PathRecord, by_meaning,
+    AttestationRecord, Batch, BlobRecord, ClaimRecord, FileRecord, Index, LeaseRecord, LedgerId,
+    LogAt, LoggedKey, PathRecord, by_meaning,
 };
 use crate::ledger::log::Stage;
 use crate::ledger::{Kept, Vouched};
@@ -25,6 +27,7 @@ use crate::rejected::{Error, Failure, Rejected};
 use crate::roll::Roll;
 use mirrored::Mirrored;
 pub(in crate::ledger) use mirrored::origin_taken;
+use retention::Retention;
 use side_documents::SideDocuments;
 
 /// The most different things one signer may claim of one path: a builder that is not
@@ -47,11 +50,13 @@ pub(super) struct Group<'i> {
     stages: Stages,
     now: u64,
     paths: HashMap<HashPart, PathRecord>,
-    blobs: HashMap<NarHash, BlobRecord>,
+    /// None of one that is forgotten.
+    blobs: HashMap<NarHash, Option<BlobRecord>>,
     logged: HashMap<LoggedKey, u64>,
     claimed: HashMap<NarHash, Vec<HashPart>>,
     side: SideDocuments,
     mirrored: Mirrored,
+    retention: Retention,
 }
 
 /// What a group appends to each log.
@@ -59,12 +64,19 @@ pub(super) struct Stages {
     pub(super) keys: Stage,
     pub(super) attestations: Stage,
     pub(super) mirrored: HashMap<LogAt, Stage>,
+    /// How many pins there ever were.
+    pub(super) roots: u64,
 }
 
 impl<'i> Group<'i> {
-    pub(super) fn new(index: &'i Index, roll: &'i Roll, logs: &'i Logs, now: u64) -> Self {
+    pub(super) fn new(
+        index: &'i Index,
+        roll: &'i Roll,
+        (logs, roots): (&'i Logs, u64),
+        now: u64,
+    ) -> Self {
         let (keys, attestations) = (logs.keys.stage(), logs.attestations.stage());
-        let stages = Stages { keys, attestations, mirrored: HashMap::new() };
+        let stages = Stages { keys, attestations, mirrored: HashMap::new(), roots };
         Self {
             index,
             batch: index.batch(),
@@ -79,6 +91,7 @@ impl<'i> Group<'i> {
             claimed: HashMap::new(),
             side: SideDocuments::default(),
             mirrored: Mirrored::default(),
+            retention: Retention::after(roots),
         }
     }
 
@@ -93,6 +106,10 @@ impl<'i> Group<'i> {
 
     fn attest_one(&mut self, vouched: Vouched) -> Result<Standing, Failure> {
         let key = LoggedKey::of(&vouched.attestation);
+        let claim = vouched.attestation.claim();
+        self.check_not_deleted(claim.path())?;
+        // Whoever attests what was collected, and is still here, wants it shown.
+        self.relist(&claim.nar_hash())?;
         if let Some(index) = self.standing(&key)? {
             return Ok(Standing { index, new: false });
         }
@@ -144,7 +161,7 @@ impl<'i> Group<'i> {
     fn record(&mut self, vouched: &Vouched, index: u64) -> Result<(), Failure> {
         let attestation = &vouched.attestation;
         let claim = attestation.claim();
-        let file = self.blob(&claim.nar_hash())?.map(|blob| blob.file);
+        let file = self.shown_file(claim.path(), &claim.nar_hash())?;
         let hash_part = claim.path().base().hash_part();
         let logged_at = self.now;
         let path = self.path(hash_part)?;
@@ -198,7 +215,10 @@ impl<'i> Group<'i> {
         let nar_hash = kept.nar_hash;
         self.batch.put_alias(&kept.record.file.file_hash, &nar_hash)?;
         self.side.arrived(kept.record.file.file_hash);
+        let lease = LeaseRecord { until: kept.leased_until, file_hash: kept.record.file.file_hash };
         if let Some(known) = self.blob(&nar_hash)? {
+            self.relist(&nar_hash)?;
+            self.promise(&nar_hash, LeaseRecord { file_hash: known.file.file_hash, ..lease })?;
             return Ok(known.file);
         }
         let file = kept.record.file;
@@ -208,22 +228,44 @@ impl<'i> Group<'i> {
             self.batch.put_listing(&nar_hash, listing)?;
         }
         self.batch.clear_pending(&kept.name())?;
-        self.blobs.insert(nar_hash, kept.record);
-        self.tell_waiting_paths(&nar_hash, file)?;
+        self.blobs.insert(nar_hash, Some(kept.record));
+        self.promise(&nar_hash, lease)?;
+        if self.returned(&nar_hash)? {
+            self.tell_waiting_paths(&nar_hash, file)?;
+        }
         Ok(file)
     }
 
-    /// Claims may come before their NAR: now they have one.
+    /// Claims may come before their NAR: now they have one. Not those about paths that were taken down.
     fn tell_waiting_paths(&mut self, nar_hash: &NarHash, file: FileRecord) -> Result<(), Error> {
-        let mut waiting = self.index.paths_of_nar(nar_hash, MAX_WAITING_PATHS)?;
-        waiting.extend(self.claimed.get(nar_hash).into_iter().flatten());
-        for hash_part in waiting {
-            let path = self.path(hash_part)?;
-            for record in
-                path.claims.iter_mut().filter(|record| record.claim.nar_hash() == *nar_hash)
-            {
-                record.file = Some(file);
+        let mut waiting = self.paths_of(nar_hash, MAX_WAITING_PATHS)?;
+        let mut shown = Vec::with_capacity(waiting.len());
+        for hash_part in waiting.drain(..) {
+            if self.deletion(&hash_part)?.is_none() {
+                shown.push(hash_part);
             }
+        }
+        self.put_file(nar_hash, &shown, Some(file))
+    }
+
+    /// Paths that are said to have the NAR, those that are said so just now among them.
+    fn paths_of(&self, nar_hash: &NarHash, limit: usize) -> Result<Vec<HashPart>, Error> {
+        let mut paths = self.index.paths_of_nar(nar_hash, limit)?;
+        paths.extend(self.claimed.get(nar_hash).into_iter().flatten());
+        Ok(paths)
+    }
+
+    /// What narinfos of these paths name for the NAR.
+    fn put_file(
+        &mut self,
+        nar_hash: &NarHash,
+        paths: &[HashPart],
+        file: Option<FileRecord>,
+    ) -> Result<(), Error> {
+        for hash_part in paths {
+            let claims = &mut self.path(*hash_part)?.claims;
+            let of_nar = claims.iter_mut().filter(|record| record.claim.nar_hash() == *nar_hash);
+            of_nar.for_each(|record| record.file = file);
         }
         Ok(())
     }
@@ -251,12 +293,12 @@ impl<'i> Group<'i> {
         }
         self.side.put(&mut self.batch)?;
         self.batch.commit()?;
-        Ok(Stages { mirrored: self.mirrored.stages, ..self.stages })
+        Ok(Stages { mirrored: self.mirrored.stages, roots: self.retention.roots, ..self.stages })
     }
 
     fn blob(&self, nar_hash: &NarHash) -> Result<Option<BlobRecord>, Error> {
         match self.blobs.get(nar_hash) {
-            Some(record) => Ok(Some(record.clone())),
+            Some(record) => Ok(record.clone()),
             None => self.index.blob(nar_hash),
         }
     }

@@ -111,7 +111,7 @@ fn kept(nar: &str, file: &str) -> Kept {
     };
     let record =
         BlobRecord { nar_size: 112, file, stored_at: 1, candidates: Candidates::default() };
-    Kept { nar_hash: NarHash::of(nar.as_bytes()), record, listing: None }
+    Kept { nar_hash: NarHash::of(nar.as_bytes()), record, listing: None, leased_until: 0 }
 }
 
 #[tokio::test]

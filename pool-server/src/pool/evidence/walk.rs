@@ -60,4 +60,9 @@ impl Walk {
     pub(super) fn next(&mut self) -> Option<Asked> {
         self.waiting.pop_front()
     }
+
+    /// What comes next; at most `limit`.
+    pub(super) fn ahead(&self, limit: usize) -> Vec<HashPart> {
+        self.waiting.iter().take(limit).map(Asked::hash_part).collect()
+    }
 }

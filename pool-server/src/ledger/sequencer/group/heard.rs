@@ -60,7 +60,7 @@ impl Group<'_> {
         entry: &Entry,
         claim: &Claim,
     ) -> Result<(), Failure> {
-        let file = self.blob(&claim.nar_hash())?.map(|blob| blob.file);
+        let file = self.shown_file(claim.path(), &claim.nar_hash())?;
         let hash_part = claim.path().base().hash_part();
         let path = self.path(hash_part)?;
         let is_its =
