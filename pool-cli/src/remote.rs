@@ -5,6 +5,7 @@ mod attempt;
 mod divergence;
 mod evidence;
 mod ledger;
+mod lines;
 mod mirror;
 
 use std::sync::Arc;
@@ -34,7 +35,7 @@ use crate::exit::Failure;
 use crate::output::Output;
 
 pub(crate) use self::attempt::{Patience, Trouble};
-pub(crate) use self::evidence::EvidenceLines;
+pub(crate) use self::lines::Lines;
 pub(crate) use self::mirror::{Added, Brought};
 
 /// For a connection to come about.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use schema::api::{GcFate, GcLine, GcNar, GcSummary};
 use schema::hash::NarHash;
+use schema::store_path::StorePath;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify};
 
@@ -294,11 +295,21 @@ impl Collection<'_> {
         why: &str,
         leased_until: u64,
     ) -> Result<(), Error> {
-        let paths = self.parts.index.paths_of_nar(nar_hash, TOLD_PATHS)?;
+        let paths = self.paths(nar_hash)?;
         let why = why.to_owned();
         let nar = GcNar { nar_hash: *nar_hash, paths, file_size, fate, why, leased_until };
         (self.tell)(GcLine::Nar(nar));
         Ok(())
+    }
+
+    fn paths(&self, nar_hash: &NarHash) -> Result<Vec<StorePath>, Error> {
+        let mut paths = Vec::new();
+        for hash_part in self.parts.index.paths_of_nar(nar_hash, TOLD_PATHS)? {
+            let claims = self.parts.index.path(&hash_part)?.unwrap_or_default().claims;
+            let has_it = claims.iter().find(|it| it.claim.nar_hash() == *nar_hash);
+            paths.extend(has_it.map(|it| it.claim.path().clone()));
+        }
+        Ok(paths)
     }
 }
 

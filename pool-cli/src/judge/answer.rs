@@ -8,7 +8,7 @@ use schema::evidence::{Caught, Known, Proved};
 use schema::statement::Statement;
 use schema::store_path::{HashPart, StorePath};
 
-use crate::remote::EvidenceLines;
+use crate::remote::Lines;
 
 /// Why an answer is of no use.
 pub(super) enum Trouble {
@@ -73,7 +73,7 @@ pub(super) fn own(error: anyhow::Error) -> Trouble {
 }
 
 /// The next line; none at the end.
-pub(super) async fn next(lines: &mut EvidenceLines) -> Result<Option<EvidenceLine>, Trouble> {
+pub(super) async fn next(lines: &mut Lines) -> Result<Option<EvidenceLine>, Trouble> {
     let line = lines.next().await?.map(|line| serde_json::from_slice(&line)).transpose();
     Ok(line.map_err(|error| Caught::Malformed(error.to_string()))?)
 }

@@ -14,7 +14,7 @@ use super::answer::{Answer, Trouble, next, own};
 use super::heard::{Heard, Memory};
 use super::state::{Incident, Keeping, Kept, State};
 use super::statements::{Checks, said};
-use crate::remote::{EvidenceLines, Remote};
+use crate::remote::{Lines, Remote};
 
 /// How often a question is asked again, as somebody else has seen more of the logs meanwhile.
 const OVERTAKEN: usize = 5;
@@ -154,7 +154,7 @@ impl Ledger {
 
     async fn begin(
         &self,
-        lines: &mut EvidenceLines,
+        lines: &mut Lines,
         known: Option<&Known>,
         now: u64,
     ) -> Result<Reading, Trouble> {

@@ -1,5 +1,7 @@
 //! `/api/v1/gc`, `/api/v1/pins` and `/api/v1/deletions`: what stays and what goes.
 
+use std::time::Duration;
+
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
@@ -12,6 +14,7 @@ use schema::api::{
 };
 use schema::store_path::{HashPart, StorePath};
 use serde::Deserialize;
+use tokio::time::timeout;
 use utoipa::IntoParams;
 
 use super::Shared;
@@ -23,6 +26,8 @@ use crate::rejected::{Failure, Rejected};
 
 /// The longest request, in bytes: a path is not longer than this.
 const MAX_PIN_BODY: usize = MAX_PINNED * 300 + 200;
+/// So long nothing is sent. Proxies give up on servers that say nothing for a minute.
+const SILENCE: Duration = Duration::from_secs(10);
 const MAX_BODY: usize = 6 * MAX_REASON_LEN + 1000;
 
 /// Collects, and tells of each NAR that does not simply stay.
@@ -36,7 +41,10 @@ pub(super) async fn collect(
     let request: GcRequest = read_json(body, MAX_BODY, &pool.config).await?;
     let lines = pool.collect(request.dry_run);
     let lines = stream::unfold(lines, async |mut lines| {
-        let line = lines.recv().await?;
+        let line = match timeout(SILENCE, lines.recv()).await {
+            Ok(line) => line?,
+            Err(_) => Ok(GcLine::Working),
+        };
         Some((printed(line), lines))
     });
     let headers =

@@ -99,7 +99,7 @@ impl Pool {
     pub async fn unpin(&self, name: &str, revision: Option<u64>) -> Result<usize, Failure> {
         let name = pin_name(name)?;
         let none = Rejected::not_found("no_such_pin", format!("there is no such pin: {name}"))
-            .hint("`pool pin list` shows those there are");
+            .hint("`pool pins` shows those there are");
         match self.ledger.sequencer().unpin(name, revision).await? {
             0 => Err(none.into()),
             gone => Ok(gone),
@@ -203,11 +203,11 @@ fn shown(deletion: DeletionRecord) -> Deletion {
 }
 
 fn pin_name(name: &str) -> Result<String, Rejected> {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+/@".contains(&byte);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-+@".contains(&byte);
     if (1..=MAX_PIN_NAME_LEN).contains(&name.len()) && name.bytes().all(plain) {
         return Ok(name.to_owned());
     }
     let detail =
-        format!("a pin's name has 1 to {MAX_PIN_NAME_LEN} letters, digits and . _ - + / @");
+        format!("a pin's name has 1 to {MAX_PIN_NAME_LEN} letters, digits and . _ - + @");
     Err(Rejected::unprocessable("bad_pin", detail))
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::hash::NarHash;
-use crate::store_path::{HashPart, StorePath};
+use crate::store_path::StorePath;
 
 /// The most paths one revision of a pin may name.
 pub const MAX_PINNED: usize = 10_000;
@@ -26,6 +26,8 @@ pub struct GcRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum GcLine {
+    /// It is at work, and there is nothing to tell.
+    Working,
     /// What becomes of a NAR.
     Nar(GcNar),
     /// All in all.
@@ -38,7 +40,7 @@ pub struct GcNar {
     /// The NAR.
     pub nar_hash: NarHash,
     /// Paths that are said to have it, at most 4 of them.
-    pub paths: Vec<HashPart>,
+    pub paths: Vec<StorePath>,
     /// The size of its file, in bytes.
     pub file_size: u64,
     /// What becomes of it.
