@@ -9,6 +9,8 @@ mod mirror;
 mod pages;
 mod policy;
 mod proxy;
+mod push;
+mod retention;
 mod signer;
 mod trust;
 
@@ -16,9 +18,6 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use schema::key::KeyName;
-
-use crate::compress::Method;
-use crate::store::Location;
 
 pub(crate) use self::archive::Archive;
 pub(crate) use self::challenge::{Challenge, DiffTool};
@@ -29,6 +28,8 @@ pub(crate) use self::mirror::{Carry, Filter, Mirror, MirrorAction};
 pub(crate) use self::pages::{Shell, completions, man_page, write_man_pages};
 pub(crate) use self::policy::{Explain, Init, Policy};
 pub(crate) use self::proxy::Proxy;
+pub(crate) use self::push::{Attest, Push};
+pub(crate) use self::retention::{Delete, Gc, Pin, Undelete, Unpin};
 pub(crate) use self::signer::{Delegate, Revoke, Rotate, Signer};
 pub(crate) use self::trust::{Countersign, Fetch, VerifyStore};
 
@@ -129,7 +130,6 @@ pub(crate) enum Command {
     /// is an error, and nothing of it is kept.
     ///
     /// Run it again after any failure: it goes on where it stopped.
-    #[command(after_long_help = PUSH_AFTER_HELP)]
     Push(Push),
     /// Sign the closure of the paths, without sending or even reading any NAR.
     ///
@@ -169,6 +169,28 @@ pub(crate) enum Command {
     Countersign(Countersign),
     /// Be this host's own binary cache, which shows what a policy allows, and nothing else.
     Proxy(Proxy),
+    /// Have paths stay in the pool, with all that they refer to, under a name of yours.
+    ///
+    /// Pinning the name again makes a new revision of it; older revisions go, but for those that
+    /// --keep-last and --keep-days keep. A pin keeps what is in the pool: push it first.
+    Pin(Pin),
+    /// List the pool's pins.
+    Pins,
+    /// Forget a pin: what only it kept goes by the pool's rules.
+    Unpin(Unpin),
+    /// Have the pool take space back now, by its operator's rules; it does so by itself, too.
+    ///
+    /// What goes is unlisted first: narinfos do not name it any more, and say why. Its NAR stays until
+    /// all promises that were made with narinfos have ended, and is then swept.
+    Gc(Gc),
+    /// Take a path down, for good: nobody gets it here, and nobody can bring it.
+    ///
+    /// Its entries stay in the ledger, which nobody can change, and mirrors see the reason.
+    Delete(Delete),
+    /// Let a path that was taken down be there again, once somebody brings it.
+    Undelete(Undelete),
+    /// List what was taken down, and why.
+    Deletions,
     /// See whether the pool answers, and how fast.
     Ping,
     /// Print a completion script for a shell.
@@ -220,78 +242,6 @@ pub(crate) enum Key {
         #[arg(value_name = "KEYFILE|PUBLICKEY")]
         key: String,
     },
-}
-
-/// What to sign, and with what.
-#[derive(Debug, Args)]
-pub(crate) struct Source {
-    /// The secret key to sign with; `nix key generate-secret` and `pool key generate` make them.
-    ///
-    /// For a Guix store also /etc/guix/signing-key.sec, which then needs no name: the pool knows it.
-    #[arg(long, value_name = "[NAME=]FILE", required = true)]
-    pub(crate) key: PathBuf,
-
-    /// Another store than this machine's: a root directory, or a file:// binary cache.
-    ///
-    /// For a root directory ROOT, the database is ROOT/nix/var/nix/db/db.sqlite and the files lie in
-    /// ROOT/nix/store; for Guix ROOT/var/guix/db/db.sqlite and ROOT/gnu/store. Paths are still
-    /// spelled /nix/store/… or /gnu/store/….
-    #[arg(long, value_name = "ROOT|file://DIR", default_value = "/")]
-    pub(crate) store: Location,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Push {
-    /// Store paths, paths inside of them, or symlinks to them (such as ./result).
-    #[arg(value_name = "PATH", required_unless_present = "post_build_hook")]
-    pub(crate) paths: Vec<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) source: Source,
-
-    /// How to compress NARs: zstd, xz or none; with a level if you like, such as zstd:8 or xz:9.
-    ///
-    /// The pool keeps each NAR as its first sender compressed it. zstd (1 to 19) is in independent
-    /// frames of 4 MiB, packed on all cores. xz (0 to 9) is in streams of 4 MiB; it needs about 50
-    /// MiB of memory a core.
-    #[arg(long, value_name = "METHOD[:LEVEL]", default_value = "zstd:3")]
-    pub(crate) compression: Method,
-
-    /// Uploads under way at a time. Default: two a core, at least 4 and at most 32.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
-    pub(crate) jobs: Option<u16>,
-
-    /// Act as Nix's post-build-hook: push $OUT_PATHS, and never fail a build.
-    #[arg(long)]
-    pub(crate) post_build_hook: bool,
-}
-
-const PUSH_AFTER_HELP: &str = "\
-As a post-build hook:
-  Put into nix.conf
-      post-build-hook = /etc/nix/push-to-pool
-  and into that file, executable,
-      #!/bin/sh
-      exec pool push --post-build-hook --server http://pool:8484 --token-file FILE --key FILE
-  When the pool is down the build goes on: the paths wait in $XDG_STATE_HOME/narpool/queue
-  (/var/lib/narpool/queue when there is no home directory), and the next push or hook with the same
-  server, key and store sends them as well. What can never be sent, such as a path that was changed,
-  is set aside there as *.refused.
-
-Result with --json:
-  {\"signer\": NAME, \"paths\": N, \"nars_sent\": N, \"nars_known\": N, \"nar_bytes\": N, \"bytes_sent\": N,
-   \"attestations_new\": N, \"attestations_known\": N, \"seconds\": N}
-  nar_bytes: size of the closure's NARs, uncompressed, each counted once
-  bytes_sent: all bytes in request bodies, repeated attempts included";
-
-#[derive(Debug, Args)]
-pub(crate) struct Attest {
-    /// Store paths, paths inside of them, or symlinks to them (such as ./result).
-    #[arg(value_name = "PATH", required = true)]
-    pub(crate) paths: Vec<PathBuf>,
-
-    #[command(flatten)]
-    pub(crate) source: Source,
 }
 
 #[derive(Debug, Args)]

@@ -3,13 +3,16 @@
 mod attest;
 mod challenge;
 mod countersign;
+mod delete;
 mod fetch;
+mod gc;
 mod import;
 mod key;
 mod ledger;
 mod login;
 mod man;
 mod mirror;
+mod pin;
 mod ping;
 mod policy;
 mod proxy;
@@ -46,6 +49,13 @@ pub(crate) async fn run(cli: Cli, output: &'static Output) -> Result<Exit> {
         Command::Show(show) => show::run(&show.subject, &asking()?, output).await,
         Command::Challenge(challenge) => challenge::run(challenge, &asking()?, output).await,
         Command::Mirror(mirror) => mirror::run(*mirror, global, output).await,
+        Command::Pin(pin) => pin::run(pin, &asking()?, output).await,
+        Command::Pins => pin::list(&asking()?, output).await,
+        Command::Unpin(unpin) => pin::unpin(unpin, &asking()?, output).await,
+        Command::Gc(gc) => gc::run(gc, &asking()?, output).await,
+        Command::Delete(delete) => delete::run(delete, &asking()?, output).await,
+        Command::Undelete(undelete) => delete::undo(undelete, &asking()?, output).await,
+        Command::Deletions => delete::list(&asking()?, output).await,
         Command::Ping => ping::run(&asking()?, output).await,
         Command::Completions { shell } => {
             output.raw(&cli::completions(shell));

@@ -7,6 +7,7 @@ mod evidence;
 mod ledger;
 mod lines;
 mod mirror;
+mod retention;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

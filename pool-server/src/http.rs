@@ -173,7 +173,8 @@ fn api() -> OpenApiRouter<Shared> {
         .routes(routes!(gc::collect))
         .routes(routes!(gc::pins))
         .routes(routes!(gc::pin, gc::unpin))
-        .routes(routes!(gc::deletions, gc::delete, gc::undelete))
+        .routes(routes!(gc::deletions, gc::delete))
+        .routes(routes!(gc::undelete))
         .routes(routes!(divergence::feed, divergence::challenge))
         // Most of it is digits and proofs that have much in common.
         .routes(routes!(evidence::read).layer(CompressionLayer::new()))

@@ -92,7 +92,7 @@ fn claim_text(out: &mut String, claim: &ClaimReport, number: Option<usize>) {
         Some(file) => {
             writeln!(out, "    kept as     {} ({})", file.compression, bytes(file.file_size))
         }
-        None => writeln!(out, "    kept as     nothing: nobody pushed this NAR"),
+        None => writeln!(out, "    kept as     nothing: the pool does not have this NAR"),
     };
     for reference in &claim.references {
         let _ = writeln!(out, "    refers to   {reference}");
@@ -130,7 +130,7 @@ fn nar_text(report: &NarReport) -> String {
     }
     let _ = match &report.file {
         Some(file) => writeln!(out, "  kept as  {} ({})", file.compression, bytes(file.file_size)),
-        None => writeln!(out, "  kept as  nothing: nobody pushed this NAR"),
+        None => writeln!(out, "  kept as  nothing: the pool does not have this NAR"),
     };
     for path in &report.paths {
         let _ = writeln!(out, "  NAR of   {path}");

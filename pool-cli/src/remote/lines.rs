@@ -37,12 +37,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// `what` is the answer's name for people.
-    pub(super) fn of(
-        response: Response,
-        what: &'static str,
-        server: &str,
-        bounds: Bounds,
-    ) -> Self {
+    pub(super) fn of(response: Response, what: &'static str, server: &str, bounds: Bounds) -> Self {
         Self {
             what,
             server: server.to_owned(),

@@ -12,7 +12,7 @@ use schema::api::{
     Deletion, DeletionRequest, Deletions, GcLine, GcRequest, MAX_PINNED, MAX_REASON_LEN, Pin,
     PinRequest, Pins, Problem, Unpinned,
 };
-use schema::store_path::{HashPart, StorePath};
+use schema::store_path::HashPart;
 use serde::Deserialize;
 use tokio::time::timeout;
 use utoipa::IntoParams;
@@ -143,26 +143,17 @@ pub(super) async fn delete(
     Ok(Json(pool.delete(request).await?))
 }
 
-/// Which path.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-#[serde(deny_unknown_fields)]
-pub(super) struct UndeleteParams {
-    /// As a store has it.
-    path: String,
-}
-
 /// Lets a path be here again.
-#[utoipa::path(delete, path = "/api/v1/deletions", tag = "retention", params(UndeleteParams),
-    responses((status = 204), (status = 404, body = Problem)))]
+#[utoipa::path(delete, path = "/api/v1/deletions/{hash_part}", tag = "retention",
+    params(("hash_part" = String, Path, description = "the 32 characters the path starts with")),
+    responses((status = 200, body = Deletion), (status = 404, body = Problem)))]
 pub(super) async fn undelete(
     State(pool): State<Shared>,
     _: MayAdmin,
-    Params(params): Params<UndeleteParams>,
-) -> Result<axum::http::StatusCode, ApiFailure> {
-    let path: StorePath = params.path.parse().map_err(|why| {
-        Rejected::bad_request("path_malformed", format!("{:?}: {why}", params.path))
+    Segment(hash_part): Segment,
+) -> Result<Json<Deletion>, ApiFailure> {
+    let hash_part = hash_part.parse().map_err(|why| {
+        Rejected::bad_request("hash_part_malformed", format!("{hash_part:?}: {why}"))
     })?;
-    pool.undelete(path).await?;
-    Ok(axum::http::StatusCode::NO_CONTENT)
+    Ok(Json(pool.undelete(hash_part).await?))
 }

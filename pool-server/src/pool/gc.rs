@@ -8,7 +8,7 @@ use schema::api::{
     MAX_REASON_LEN, Pin, PinRequest, Pins,
 };
 use schema::hash::NarHash;
-use schema::store_path::{HashPart, StorePath};
+use schema::store_path::HashPart;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -138,11 +138,15 @@ impl Pool {
     ///
     /// # Errors
     /// A path that was not taken down, or a failing database.
-    pub async fn undelete(&self, path: StorePath) -> Result<(), Failure> {
-        let detail = format!("{path} was not taken down");
-        match self.ledger.sequencer().undelete(path).await? {
-            true => Ok(()),
-            false => Err(Rejected::not_found("not_deleted", detail).into()),
+    pub async fn undelete(&self, hash_part: HashPart) -> Result<Deletion, Failure> {
+        match self.ledger.sequencer().undelete(hash_part).await? {
+            Some(deletion) => Ok(shown(deletion)),
+            None => {
+                let detail = format!("no path that begins with {hash_part} was taken down");
+                Err(Rejected::not_found("not_deleted", detail)
+                    .hint("`pool deletions` shows those that were")
+                    .into())
+            }
         }
     }
 
@@ -207,7 +211,6 @@ fn pin_name(name: &str) -> Result<String, Rejected> {
     if (1..=MAX_PIN_NAME_LEN).contains(&name.len()) && name.bytes().all(plain) {
         return Ok(name.to_owned());
     }
-    let detail =
-        format!("a pin's name has 1 to {MAX_PIN_NAME_LEN} letters, digits and . _ - + @");
+    let detail = format!("a pin's name has 1 to {MAX_PIN_NAME_LEN} letters, digits and . _ - + @");
     Err(Rejected::unprocessable("bad_pin", detail))
 }

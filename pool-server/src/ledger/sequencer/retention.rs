@@ -1,7 +1,7 @@
 //! Orders about what stays: promises, what is shown, what is swept, pins and deletions.
 
 use schema::hash::{FileHash, NarHash};
-use schema::store_path::StorePath;
+use schema::store_path::HashPart;
 
 use super::group::Group;
 use super::{Answer, Order, Reply, Sequencer, reply};
@@ -67,8 +67,8 @@ pub(super) enum RetentionOrder {
         answer: Answer<Vec<(NarHash, FileRecord)>>,
     },
     Undelete {
-        path: StorePath,
-        answer: Answer<bool>,
+        hash_part: HashPart,
+        answer: Answer<Option<DeletionRecord>>,
     },
 }
 
@@ -96,7 +96,7 @@ impl RetentionOrder {
             Self::Pin { name, pin, answer } => reply(answer, group.pin(&name, &pin)),
             Self::Unpin { name, revision, answer } => reply(answer, group.unpin(&name, revision)),
             Self::Delete { deletion, now, answer } => reply(answer, group.delete(&deletion, &now)),
-            Self::Undelete { path, answer } => reply(answer, group.undelete(&path)),
+            Self::Undelete { hash_part, answer } => reply(answer, group.undelete(hash_part)),
         }
     }
 }
@@ -187,12 +187,12 @@ impl Sequencer {
         self.retain(|answer| RetentionOrder::Delete { deletion, now, answer }).await
     }
 
-    /// Lets a path be here again. Answers with whether it was taken down.
+    /// Lets a path be here again. Answers with how it was taken down.
     ///
     /// # Errors
     /// As [`lease`](Self::lease).
-    pub async fn undelete(&self, path: StorePath) -> Result<bool, Failure> {
-        self.retain(|answer| RetentionOrder::Undelete { path, answer }).await
+    pub async fn undelete(&self, hash_part: HashPart) -> Result<Option<DeletionRecord>, Failure> {
+        self.retain(|answer| RetentionOrder::Undelete { hash_part, answer }).await
     }
 
     async fn retain<T>(

@@ -222,11 +222,11 @@ impl Group<'_> {
         Ok(files)
     }
 
-    pub(in super::super) fn undelete(&mut self, path: &StorePath) -> Result<bool, Failure> {
-        let hash_part = path.base().hash_part();
-        if self.deletion(&hash_part)?.is_none_or(|deletion| deletion.path != *path) {
-            return Ok(false);
-        }
+    pub(in super::super) fn undelete(
+        &mut self,
+        hash_part: HashPart,
+    ) -> Result<Option<DeletionRecord>, Failure> {
+        let Some(deletion) = self.deletion(&hash_part)? else { return Ok(None) };
         self.batch.delete_deletion(&hash_part)?;
         self.retention.deletions.insert(hash_part, None);
         let claims = &self.path(hash_part)?.claims;
@@ -242,7 +242,7 @@ impl Group<'_> {
                 self.tell_waiting_paths(&nar_hash, blob.file)?;
             }
         }
-        Ok(true)
+        Ok(Some(deletion))
     }
 
     /// Refuses what is about a path that was taken down.
