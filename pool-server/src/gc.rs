@@ -23,6 +23,7 @@ use crate::blobs::{Blobs, nar_name};
 use crate::config::Config;
 use crate::index::{BlobRecord, Index, Marks, UnlistedRecord, Why};
 use crate::ledger::sequencer::{Roots, Sequencer, Unneeded, unix_time};
+use crate::place::{Place, at};
 use crate::rejected::{Error, Failure};
 use crate::roll::Roll;
 use paced::Pace;
@@ -101,9 +102,12 @@ pub fn collect(
 ) -> Result<GcSummary, Failure> {
     let _turn = parts.gc.turn.blocking_lock();
     let began = Instant::now();
-    let roots = Handle::current().block_on(parts.sequencer.roots())?;
+    let runtime = Handle::current();
+    let roots = runtime.block_on(parts.sequencer.roots())?;
+    runtime.block_on(at(Place::Rooted));
     let mut collection = Collection {
         parts,
+        runtime,
         how,
         roots,
         now: unix_time(),
@@ -123,6 +127,7 @@ pub fn collect(
 
 struct Collection<'c> {
     parts: &'c Parts<'c>,
+    runtime: Handle,
     how: How,
     roots: Roots,
     /// When it began, POSIX seconds.
@@ -144,6 +149,7 @@ impl Collection<'_> {
     fn run(&mut self) -> Result<(), Failure> {
         let mut marks = self.parts.index.marks()?;
         let why = self.mark(&mut marks)?;
+        self.runtime.block_on(at(Place::Marked));
         let mut after = None;
         while !self.parts.gc.stopping.load(Ordering::Relaxed) {
             let blobs = self.parts.index.blobs_after(after.as_ref(), CHUNK)?;
@@ -166,6 +172,7 @@ impl Collection<'_> {
         let index = self.parts.index;
         let hashes: Vec<NarHash> = blobs.iter().map(|(nar_hash, _)| *nar_hash).collect();
         let leases = index.leases(&hashes)?;
+        self.runtime.block_on(at(Place::Leased));
         let mut chunk = Chunk::default();
         for ((nar_hash, blob), lease) in blobs.iter().zip(leases) {
             let (nar_hash, size) = (*nar_hash, blob.file.file_size);
@@ -198,6 +205,7 @@ impl Collection<'_> {
     }
 
     fn settle(&mut self, chunk: Chunk, detail: &str) -> Result<(), Failure> {
+        self.runtime.block_on(at(Place::Sorted));
         self.relist(&chunk.needed)?;
         let why = UnlistedRecord { why: Why::Collected, detail: detail.to_owned(), at: self.now };
         let unlisted = self.unlist(chunk.unneeded, &why)?;
@@ -268,7 +276,7 @@ impl Collection<'_> {
         let nars: Vec<NarHash> = due.iter().map(|(nar_hash, ..)| *nar_hash).collect();
         let swept = match self.how.dry_run {
             true => vec![true; nars.len()],
-            false => Handle::current().block_on(sweep(self.parts, self.roots, nars, self.now))?,
+            false => self.order(sweep(self.parts, self.roots, nars, self.now))?,
         };
         for ((nar_hash, size, leased_until, why), swept) in due.into_iter().zip(swept) {
             if swept {
@@ -284,7 +292,7 @@ impl Collection<'_> {
     }
 
     fn order<T>(&self, order: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        Handle::current().block_on(order)
+        self.runtime.block_on(order)
     }
 
     fn told(
@@ -320,7 +328,9 @@ async fn sweep(
     nars: Vec<NarHash>,
     now: u64,
 ) -> Result<Vec<bool>, Failure> {
+    at(Place::Unlisted).await;
     let _turn = parts.blobs.turn(&nars).await;
+    at(Place::Sweeping).await;
     let files = parts.sequencer.sweep(roots, nars.clone(), now).await?;
     let gone = nars.iter().zip(&files).filter_map(|(nar_hash, file)| Some((*nar_hash, (*file)?)));
     let names = gone.map(|(nar_hash, file)| nar_name(&nar_hash, file.compression)).collect();
@@ -337,7 +347,9 @@ pub async fn remove(index: &Index, blobs: &Blobs, names: Vec<String>) -> Result<
     if names.is_empty() {
         return Ok(());
     }
+    at(Place::Forgotten).await;
     blobs.remove(names.clone()).await?;
+    at(Place::Removed).await;
     index.clear_pending(&names)
 }
 

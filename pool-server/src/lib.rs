@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod log;
 pub mod metrics;
+mod place;
 pub mod pool;
 pub mod rejected;
 pub mod roll;

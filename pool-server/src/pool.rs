@@ -7,6 +7,8 @@ mod divergence;
 mod evidence;
 mod flat_file;
 mod gc;
+#[cfg(test)]
+pub(crate) mod interleaved;
 mod lease;
 mod ledger;
 mod mirror;

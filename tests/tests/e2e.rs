@@ -16,6 +16,7 @@ mod e2e {
     mod policy_commands;
     mod proxy;
     mod published;
+    mod retention;
     mod side_documents;
     mod smoke;
     mod stock_nix;

@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use schema::hash::NarHash;
 use tokio::sync::Notify;
 
+use crate::place::until;
+
 /// The NARs that somebody is putting in place.
 #[derive(Default)]
 pub(super) struct Turns {
@@ -23,7 +25,7 @@ impl Turns {
             if self.try_take(nar_hashes) {
                 return Turn { turns: self, nar_hashes: nar_hashes.to_vec() };
             }
-            given_back.await;
+            until(given_back).await;
         }
     }
 

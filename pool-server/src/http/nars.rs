@@ -39,7 +39,7 @@ pub(super) async fn read(
     outlet: Option<Extension<Outlet>>,
 ) -> Result<Response, CacheFailure> {
     let (digits, compression) = parse_name(&address.file)?;
-    let found = match pool.nar(digits, compression) {
+    let found = match pool.nar(digits, compression).await {
         Err(Failure::Rejected(missing)) if missing.code == "no_nar" => {
             let nar_hash = NarHash::from_nix32(digits).map_err(|_| missing)?;
             match pool.absent_nar(nar_hash, compression).await? {
@@ -47,7 +47,7 @@ pub(super) async fn read(
                 Absent::Coming { first: Step::Piece(first), rest, file_size } => {
                     return Ok(coming(first, rest, file_size));
                 }
-                Absent::Coming { first: Step::Stored, .. } => pool.nar(digits, compression)?,
+                Absent::Coming { first: Step::Stored, .. } => pool.nar(digits, compression).await?,
             }
         }
         found => found?,

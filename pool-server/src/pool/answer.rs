@@ -13,7 +13,12 @@ use schema::store_path::{BaseName, HashPart};
 use super::Pool;
 use crate::assemble::view::View;
 use crate::blobs::NarFile;
+use crate::index::FileRecord;
+use crate::place::{Place, at};
 use crate::rejected::{Error, Failure, Rejected};
+
+/// How often a NAR is looked for that goes and comes back meanwhile.
+const TRIES: usize = 8;
 
 /// A NAR's file and what is to be said of it.
 pub struct FoundNar {
@@ -102,7 +107,7 @@ impl Pool {
     ///
     /// # Errors
     /// No such NAR, or a failing database or disk.
-    pub fn nar(&self, digits: &str, compression: Compression) -> Result<FoundNar, Failure> {
+    pub async fn nar(&self, digits: &str, compression: Compression) -> Result<FoundNar, Failure> {
         let missing = || Rejected::not_found("no_nar", format!("no NAR {digits} is here"));
         let hash = NarHash::from_nix32(digits).map_err(|_| missing())?;
         let (nar_hash, blob) = match self.index.blob(&hash)? {
@@ -113,6 +118,7 @@ impl Pool {
                 (nar_hash, self.index.blob(&nar_hash)?.ok_or_else(missing)?)
             }
         };
+        at(Place::Found).await;
         let (kept, file_hash) = (blob.file.compression, blob.file.file_hash);
         let same_bytes = kept == compression || file_hash.as_bytes() == hash.as_bytes();
         // Nix calls gzip `.nar`, too. The hash of a plain file is that of its NAR.
@@ -122,7 +128,7 @@ impl Pool {
             let detail = format!("the NAR is kept as {kept}, not as {compression}");
             return Err(Rejected::not_found("other_compression", detail).into());
         }
-        Ok(FoundNar { file_hash, file: self.open_nar(&nar_hash, kept)?.ok_or_else(missing)? })
+        self.found(&nar_hash, kept)?.ok_or_else(|| missing().into())
     }
 
     /// The NAR of a path, under the name that `guix publish` has for it: an old narinfo may have it in
@@ -148,21 +154,36 @@ impl Pool {
             let detail = format!("the NAR is kept as {}, not as {compression}", kept.compression);
             return Err(Rejected::not_found("other_compression", detail).into());
         }
-        let file = self.open_nar(&nar_hash, compression)?;
         let missing = || Rejected::not_found("no_nar", format!("no NAR of {base} is here"));
-        Ok(FoundNar { file_hash: kept.file_hash, file: file.ok_or_else(missing)? })
+        self.found(&nar_hash, compression)?.ok_or_else(|| missing().into())
     }
 
-    /// The file of a NAR. None of one that is not here, or was swept since somebody looked.
-    pub(super) fn open_nar(
+    /// The NAR, unless it is not here any more, or as another file.
+    fn found(
         &self,
         nar_hash: &NarHash,
         compression: Compression,
-    ) -> Result<Option<NarFile>, Error> {
-        match self.blobs.nar(nar_hash, compression) {
-            Ok(file) => Ok(Some(file)),
-            Err(_) if self.index.blob(nar_hash)?.is_none() => Ok(None),
-            Err(error) => Err(error),
+    ) -> Result<Option<FoundNar>, Error> {
+        let opened = self.open_nar(nar_hash)?.filter(|(it, _)| it.compression == compression);
+        Ok(opened.map(|(FileRecord { file_hash, .. }, file)| FoundNar { file_hash, file }))
+    }
+
+    /// The file of a NAR, and what it is. None of one that is not here.
+    pub(super) fn open_nar(
+        &self,
+        nar_hash: &NarHash,
+    ) -> Result<Option<(FileRecord, NarFile)>, Error> {
+        let mut tries = 0;
+        loop {
+            let Some(known) = self.index.blob(nar_hash)? else { return Ok(None) };
+            let opened = self.blobs.nar(nar_hash, known.file.compression);
+            // It may have gone meanwhile, or have come back as another file.
+            let same = self.index.blob(nar_hash)?.is_some_and(|now| now.file == known.file);
+            match opened {
+                Ok(file) if same => return Ok(Some((known.file, file))),
+                Err(error) if same || tries == TRIES => return Err(error),
+                _ => tries += 1,
+            }
         }
     }
 

@@ -133,9 +133,9 @@ impl Pool {
         let Some(Node::Regular { size, nar_offset: Some(offset), .. }) = root else {
             return Ok(None);
         };
-        let Some(blob) = self.index.blob(nar_hash)? else { return Ok(None) };
-        let (compression, memory) = (blob.file.compression, self.config.max_decoder_memory);
-        let nar = self.blobs.nar(nar_hash, compression)?.into_file();
+        let Some((kept, nar)) = self.open_nar(nar_hash)? else { return Ok(None) };
+        let (compression, memory) = (kept.compression, self.config.max_decoder_memory);
+        let nar = nar.into_file();
         Ok(Some(Packed { nar, compression, memory, offset, size }))
     }
 

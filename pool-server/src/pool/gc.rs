@@ -42,7 +42,11 @@ impl Pool {
         told
     }
 
-    fn collect_now(&self, how: How, tell: &mut dyn FnMut(GcLine)) -> Result<GcSummary, Failure> {
+    pub(super) fn collect_now(
+        &self,
+        how: How,
+        tell: &mut dyn FnMut(GcLine),
+    ) -> Result<GcSummary, Failure> {
         let roll = self.roll();
         let parts = Parts {
             gc: &self.gc,

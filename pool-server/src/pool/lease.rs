@@ -12,6 +12,7 @@ use super::Pool;
 use crate::config::AbsentNars;
 use crate::index::{ClaimRecord, FileRecord, LeaseRecord};
 use crate::ledger::sequencer::{MAX_GROUP, unix_time};
+use crate::place::{Place, at};
 use crate::rejected::{Error, Failure};
 
 /// A file that an answer names.
@@ -29,18 +30,19 @@ impl Pool {
         };
         let mut promised: Vec<bool> = files.iter().zip(&known).map(covers).collect();
         let mut open = Vec::new();
-        for (at, (nar_hash, _)) in files.iter().enumerate() {
-            promised[at] = promised[at] || self.is_elsewhere(nar_hash)?;
-            if !promised[at] {
-                open.push(at);
+        for (which, (nar_hash, _)) in files.iter().enumerate() {
+            promised[which] = promised[which] || self.is_elsewhere(nar_hash)?;
+            if !promised[which] {
+                open.push(which);
             }
         }
         let longer = until.saturating_add(lease.as_secs() / 4);
         for open in open.chunks(MAX_GROUP) {
-            let wanted = open.iter().map(|at| files[*at]).collect();
+            at(Place::TooShort).await;
+            let wanted = open.iter().map(|open| files[*open]).collect();
             let leased = self.ledger.sequencer().lease(wanted, longer).await.map_err(ours)?;
-            for (at, leased) in open.iter().zip(leased) {
-                promised[*at] = leased;
+            for (open, leased) in open.iter().zip(leased) {
+                promised[*open] = leased;
             }
         }
         Ok(promised)

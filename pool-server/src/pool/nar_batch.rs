@@ -32,8 +32,11 @@ impl Pool {
             if records == MAX_RECORDS || batch.len().saturating_add(len) > MAX_BATCH_LEN {
                 break;
             }
-            let compression = blob.file.compression;
-            let Some(opened) = self.open_nar(&nar_hash, compression)? else { continue };
+            let Some((kept, opened)) = self.open_nar(&nar_hash)? else { continue };
+            if kept != blob.file {
+                continue;
+            }
+            let compression = kept.compression;
             file.resize(len, 0);
             opened.into_file().read_exact_at(&mut file, 0).map_err(Error::io("read a NAR"))?;
             match (Record { nar_hash, compression, file: &file }).encode_to(&mut batch) {

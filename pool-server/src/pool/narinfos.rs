@@ -9,6 +9,7 @@ use super::lease::Named;
 use crate::assemble::view::View;
 use crate::assemble::{self, Shown};
 use crate::index::{AttestationRecord, PathRecord};
+use crate::place::{Place, at};
 use crate::rejected::Error;
 use crate::roll::Roll;
 
@@ -22,7 +23,7 @@ pub struct Line {
     /// What the path refers to, if its narinfo is told.
     pub references: Vec<HashPart>,
     /// What the narinfo names.
-    file: Option<Named>,
+    pub(super) file: Option<Named>,
 }
 
 impl Pool {
@@ -61,6 +62,7 @@ impl Pool {
         for _ in 0..TRIES {
             open.retain(|at| lines[*at].file.is_some());
             let named: Vec<Named> = open.iter().filter_map(|at| lines[*at].file).collect();
+            at(Place::Assembled).await;
             let promised = self.lease(&named, self.config.lease_of(view)).await?;
             let mut promised = promised.into_iter();
             open.retain(|_| !promised.next().unwrap_or_default());
@@ -90,7 +92,12 @@ impl Pool {
     }
 
     /// A line that must not be told before what it names is promised.
-    fn line(&self, view: &View, dialect: Dialect, hash_part: HashPart) -> Result<Line, Error> {
+    pub(super) fn line(
+        &self,
+        view: &View,
+        dialect: Dialect,
+        hash_part: HashPart,
+    ) -> Result<Line, Error> {
         let roll = self.roll();
         let record = self.record_of(&hash_part)?;
         let shown = self.shown_by(view, dialect, &hash_part, record.as_ref(), &roll)?;

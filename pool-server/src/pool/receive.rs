@@ -21,6 +21,7 @@ use crate::index::{BlobRecord, FileRecord};
 use crate::ingest::{self, BrokeOff, Declared, Limits, VerifiedNar};
 use crate::ledger::Kept;
 use crate::ledger::sequencer::unix_time;
+use crate::place::{Place, at};
 use crate::rejected::{Error, Failure, Rejected};
 
 /// Pieces of a body that may wait for the checking thread.
@@ -49,9 +50,10 @@ impl Pool {
             return Err(deleted);
         }
         let staged = match declared.nar_hash {
-            Some(nar_hash) if self.index.blob(&nar_hash)?.is_some() => None,
+            Some(nar_hash) if self.stays(&nar_hash).await? => None,
             _ => Some(self.blobs.stage()?),
         };
+        at(Place::LookedFor).await;
         let mut audience = match (declared.nar_hash, declared.compression) {
             (Some(nar_hash), Some(packed)) => self.wishes.audience(nar_hash, packed),
             _ => Audience::default(),
@@ -79,6 +81,13 @@ impl Pool {
                 Err(self.refuse(checked.err()))
             }
         }
+    }
+
+    /// Whether a NAR is here, and is promised to whoever is about to bring it again: its bytes need not
+    /// be kept.
+    async fn stays(&self, nar_hash: &NarHash) -> Result<bool, Error> {
+        let files = self.lease_nars(&[*nar_hash], self.config.upload_grace).await?;
+        Ok(files.iter().all(Option::is_some))
     }
 
     /// Takes a batch of small NARs. Those before a bad one are kept.
@@ -131,7 +140,7 @@ impl Pool {
         Ok(stored.into_iter().zip(files).map(answer).collect())
     }
 
-    fn kept(&self, verified: VerifiedNar) -> Kept {
+    pub(super) fn kept(&self, verified: VerifiedNar) -> Kept {
         let file = FileRecord {
             compression: verified.compression(),
             file_hash: verified.file_hash(),
@@ -236,6 +245,7 @@ impl Pool {
         let (nar_hash, nar_size) = (verified.nar_hash(), verified.nar_size());
         let kept = self.kept(verified);
         let _turn = self.blobs.turn(&[nar_hash]).await;
+        at(Place::Turn).await;
         if let Err(deleted) = self.check_not_deleted(&nar_hash) {
             discard(staged).await;
             return Err(deleted);
@@ -250,6 +260,7 @@ impl Pool {
             (staged, Some(_)) => discard(staged).await,
         }
         let new = known.is_none();
+        at(Place::Placed).await;
         let file = self.ledger.sequencer().keep(vec![kept]).await?.remove(0);
         self.wishes.stored(&nar_hash);
         Ok(self.stored(nar_hash, nar_size, file, new))

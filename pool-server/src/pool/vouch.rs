@@ -16,6 +16,7 @@ use crate::assemble::report::scan_report;
 use crate::assemble::view::View;
 use crate::ledger::Vouched;
 use crate::ledger::sequencer::unix_time;
+use crate::place::{Place, at};
 use crate::rejected::{Error, Failure, Rejected};
 
 impl Pool {
@@ -45,6 +46,7 @@ impl Pool {
         for vouched in &vouched {
             self.check_against_nar(vouched.attestation.claim())?;
         }
+        at(Place::Verified).await;
         let standings = self.ledger.sequencer().attest(vouched).await?;
         let new = standings.iter().filter(|standing| standing.new).count();
         self.metrics.attested(new, standings.len() - new);
