@@ -7,9 +7,13 @@ mod keep;
 mod scope;
 mod secret;
 
+use std::sync::Arc;
+
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
 
+use crate::config::Quota;
+use crate::quota::Account;
 use crate::rejected::{Failure, Rejected};
 
 pub use keep::{ADMIN_TOKEN_FILE, Tokens};
@@ -35,6 +39,9 @@ pub struct Token {
     /// POSIX seconds. It allows nothing any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<u64>,
+    /// How much of what it allows. A program that knew no limits refuses a file that has some.
+    #[serde(default, skip_serializing_if = "Quota::is_empty")]
+    pub limits: Quota,
     hash: SecretHash,
 }
 
@@ -55,23 +62,49 @@ impl Token {
 /// What one request may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// The token's id and scopes; absent when the request brought no credentials.
-    token: Option<(String, Scopes)>,
+    /// Absent when the request brought no credentials.
+    token: Option<Held>,
+}
+
+/// What a token that holds is good for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Held {
+    id: Arc<str>,
+    scopes: Scopes,
+    limits: Quota,
 }
 
 impl Grant {
     /// The id of the token the request brought, for the log.
     #[must_use]
     pub fn token_id(&self) -> Option<&str> {
-        self.token.as_ref().map(|(id, _)| &**id)
+        self.token.as_ref().map(|held| &*held.id)
+    }
+
+    /// Whose account the request is on, if it brought a token, with the operator's `defaults`.
+    #[must_use]
+    pub fn account(&self, defaults: &Quota) -> Option<Account> {
+        self.token.as_ref().map(|held| held.account(defaults))
     }
 
     /// # Errors
     /// 401 without credentials, 403 with credentials that do not go so far.
     pub fn require(&self, scope: Scope) -> Result<(), Rejected> {
+        self.held(scope).map(drop)
+    }
+
+    /// The account of the token that allows this.
+    ///
+    /// # Errors
+    /// As [`require`](Self::require).
+    pub fn account_for(&self, scope: Scope, defaults: &Quota) -> Result<Account, Rejected> {
+        Ok(self.held(scope)?.account(defaults))
+    }
+
+    fn held(&self, scope: Scope) -> Result<&Held, Rejected> {
         match &self.token {
-            Some((_, scopes)) if scopes.allow(scope) => Ok(()),
-            Some((id, scopes)) => {
+            Some(held) if held.scopes.allow(scope) => Ok(held),
+            Some(Held { id, scopes, .. }) => {
                 let detail = format!("the token {id} allows {scopes}; this needs {scope}");
                 Err(Rejected::forbidden("scope_missing", detail))
             }
@@ -82,6 +115,17 @@ impl Grant {
                 ))
             }
         }
+    }
+}
+
+impl Held {
+    /// The defaults are not for admins.
+    fn account(&self, defaults: &Quota) -> Account {
+        let limits = match self.scopes.allow(Scope::Admin) {
+            true => self.limits.clone(),
+            false => self.limits.or(defaults),
+        };
+        Account { id: Arc::clone(&self.id), limits }
     }
 }
 
@@ -100,7 +144,8 @@ impl Tokens {
             Rejected::unauthorized("token_unknown", "no such token was ever made here")
         })?;
         token.check(now)?;
-        Ok(Grant { token: Some((token.id.clone(), token.scopes)) })
+        let (id, limits) = (Arc::from(&*token.id), token.limits.clone());
+        Ok(Grant { token: Some(Held { id, scopes: token.scopes, limits }) })
     }
 }
 

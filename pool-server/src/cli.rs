@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use pool_server::auth::{Scopes, Token};
-use pool_server::config::{Invalid, KEYS, Key, Settings, parse_span};
+use pool_server::config::{Invalid, KEYS, Key, Limit, Settings, parse_span};
 
 /// What to do.
 pub(crate) enum Command {
@@ -54,6 +54,10 @@ pub(crate) enum TokenCommand {
         /// After this time it allows nothing any more, as in 90d. Without it, it never ends.
         #[arg(long, value_name = "TIME", value_parser = parse_span)]
         expires: Option<Duration>,
+        /// How much of it, as in nars=1000/1h or bytes=50GiB/1d; requests and attestations can be
+        /// limited, too. `nars=none` lifts the default. May be repeated.
+        #[arg(long, value_name = "WHAT=N/TIME")]
+        limit: Vec<Limit>,
     },
     /// Show every token ever made, but not its text, which is kept nowhere.
     List,
@@ -116,22 +120,23 @@ fn flag(key: &'static Key) -> Arg {
 
 /// Tokens for people to look at.
 pub(crate) fn token_table(tokens: &[Token], now: u64) -> String {
-    let head = ["ID", "SCOPES", "CREATED", "EXPIRES", "STATE", "LABEL"].map(str::to_owned);
-    let rows: Vec<[String; 6]> =
+    let head =
+        ["ID", "SCOPES", "CREATED", "EXPIRES", "STATE", "LIMITS", "LABEL"].map(str::to_owned);
+    let rows: Vec<[String; 7]> =
         std::iter::once(head).chain(tokens.iter().map(|token| token_row(token, now))).collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
     let mut out = String::new();
     for row in &rows {
-        for (column, cell) in row[..5].iter().enumerate() {
+        for (column, cell) in row[..6].iter().enumerate() {
             out += &format!("{cell:<0$}  ", width(column));
         }
-        out += &row[5];
+        out += &row[6];
         out.push('\n');
     }
     out
 }
 
-fn token_row(token: &Token, now: u64) -> [String; 6] {
+fn token_row(token: &Token, now: u64) -> [String; 7] {
     let state = match (token.revoked_at, token.expires_at) {
         (Some(_), _) => "revoked",
         (None, Some(at)) if at <= now => "expired",
@@ -143,6 +148,7 @@ fn token_row(token: &Token, now: u64) -> [String; 6] {
         date(token.created_at),
         token.expires_at.map_or_else(|| "never".to_owned(), date),
         state.to_owned(),
+        if token.limits.is_empty() { "-".to_owned() } else { token.limits.to_string() },
         token.label.clone(),
     ]
 }
@@ -224,6 +230,8 @@ mod tests {
         let create = ["token", "create", "--label", "x", "--scope"];
         assert!(parsed(&[&create[..], &["everything"]].concat()).unwrap_err().contains("no scope"));
         assert!(parsed(&[&create[..], &["read", "--expires", "1y"]].concat()).is_err());
+        let told = parsed(&[&create[..], &["read", "--limit", "nars=5"]].concat()).unwrap_err();
+        assert!(told.contains("write an amount and a time"), "{told}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 mod settings;
 mod value;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -22,7 +22,9 @@ use thiserror::Error;
 use crate::assemble::view::View;
 
 pub use settings::Settings;
-pub use value::{AbsentNars, LogFormat, Mirror, ViewLease, parse_span};
+pub use value::{
+    AbsentNars, Limit, LogFormat, Measure, Mirror, Quota, Rate, ViewLease, parse_span,
+};
 use value::{Form, Kind};
 
 /// What the names of the environment's variables begin with.
@@ -153,10 +155,28 @@ keys! {
     max_uploads: NonZeroUsize = Count("64"),
     /// Connections at once; more wait to be accepted.
     max_connections: NonZeroUsize = Count("4096"),
+    /// The largest part of the uploads that one token may have of those that no other has, in percent:
+    /// others always find some left.
+    upload_share: u8 = Percent("75"),
+    /// The same of the connections, for one client's address.
+    connection_share: u8 = Percent("75"),
+    /// Addresses of web servers in front of the pool, such as `127.0.0.1`: they may have all connections,
+    /// and where a request comes from is what their `X-Forwarded-For` says.
+    fronts: Vec<IpAddr> = Addresses(""),
+    /// What each token may do that has no limit of its own and is no admin's, such as
+    /// `bytes=50GiB/1d,nars=1000/1h`; `requests` and `attestations` can be limited, too.
+    token_limits: Quota = Limits(""),
+    /// Requests without a token from one client's address, such as `100/1s`.
+    anonymous_requests: Option<Rate> = OptionalRate(""),
+    /// New attestations by one signer, such as `10000/1h`.
+    signer_attestations: Option<Rate> = OptionalRate(""),
     /// How long a connection may take to send a request's header, and stay idle between requests.
     header_timeout: Duration = Timeout("1m"),
     /// How long a body may pause, in either direction, before its connection is closed.
     body_idle_timeout: Duration = Timeout("1m"),
+    /// Bytes a second that a body must make in the long run, in either direction. One that is slower is
+    /// cut off as if it paused.
+    min_body_rate: u64 = Size("1KiB"),
     /// How long a request other than an upload or a download may take.
     request_timeout: Duration = Timeout("1m"),
     /// How long requests in flight are waited for when the pool is told to stop.

@@ -17,6 +17,7 @@ mod guix;
 mod gzip;
 mod keys;
 mod ledger;
+mod limit;
 mod logs;
 mod mirror;
 mod mirrored;
@@ -78,6 +79,8 @@ pub fn router(pool: Arc<Pool>) -> Router {
             post(witness::add_checkpoint).layer(observed("/witness/add-checkpoint")),
         )
         .nest("/mirror", mirror(&pool))
+        // What is above: whoever watches the pool is let in always.
+        .layer(from_fn_with_state(Arc::clone(&pool), limit::limit))
         .route("/healthz", get(status::health))
         .route("/readyz", get(status::ready))
         .route("/metrics", get(status::metrics))

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use pool_server::auth::Tokens;
-use pool_server::config::{self, Config, Settings};
+use pool_server::config::{self, Config, Quota, Settings};
 use pool_server::pool::Pool;
 use pool_server::{http, log, serve};
 use tokio::runtime::Runtime;
@@ -56,7 +56,8 @@ async fn run_pool(config: &Config) -> Result<(), pool_server::rejected::Error> {
         // A pool whose output nobody reads is a pool all the same.
         let _ = say(&format!("{welcome}listening on {url}\n"));
     };
-    let served = serve::serve(config, http::router(Arc::clone(&pool)), on_ready).await;
+    let served =
+        serve::serve(config, http::router(Arc::clone(&pool)), &pool.metrics, on_ready).await;
     pool.close().await;
     served
 }
@@ -69,9 +70,10 @@ fn token(config: &Config, command: TokenCommand) -> Result<(), Box<dyn Error>> {
     let tokens = Tokens::open(&config.data)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     match command {
-        TokenCommand::Create { label, scope, expires } => {
+        TokenCommand::Create { label, scope, expires, limit } => {
+            let limits = Quota::of(limit)?;
             let expires_at = expires.map(|span| now + span.as_secs());
-            let (secret, token) = tokens.create(&label, scope, expires_at, now)?;
+            let (secret, token) = tokens.create_limited(&label, scope, limits, expires_at, now)?;
             warn(&format!("token {}, shown this once:", token.id));
             say(&format!("{}\n", secret.reveal()))?;
         }

@@ -2,6 +2,7 @@
 
 mod gc;
 mod mirror;
+mod quota;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -234,6 +235,7 @@ fn recorder() -> PrometheusRecorder {
     recorder.describe_histogram(REQUEST_SECONDS.into(), None, meaning.into());
     mirror::describe(&recorder);
     gc::describe(&recorder);
+    quota::describe(&recorder);
     let meaning = "Ledger entries written with one sync.";
     recorder.describe_histogram(SEQUENCER_BATCH.into(), None, meaning.into());
     recorder

@@ -38,12 +38,14 @@ use crate::assemble::view::{DefaultView, Panel, View};
 use crate::auth::Tokens;
 use crate::blobs::Blobs;
 use crate::config::Config;
+use crate::fair::Slots;
 use crate::gc::Gc;
 use crate::index::{Index, LogId};
 use crate::ingest::Limits;
 use crate::ledger::Ledger;
 use crate::ledger::shown::Shown;
 use crate::metrics::Metrics;
+use crate::quota::Accounts;
 use crate::rejected::Error;
 use crate::roll::Roll;
 
@@ -67,12 +69,15 @@ pub struct Pool {
     pub tokens: Tokens,
     /// What it counts.
     pub metrics: Arc<Metrics>,
+    /// Who has had how much of what is limited.
+    pub accounts: Accounts,
     index: Arc<Index>,
     blobs: Blobs,
     ledger: Ledger,
     default_view: DefaultView,
     policies: Policies,
-    uploads: Semaphore,
+    /// By the id of the token that holds each.
+    uploads: Slots<Arc<str>>,
     evidence_turns: Arc<Semaphore>,
     followers: Arc<Semaphore>,
     flat_files: FlatFiles,
@@ -105,13 +110,14 @@ impl Pool {
             DefaultView { k: config.view_k.get(), names: config.view_signers.clone() };
         let pool = Arc::new(Self {
             tokens: Tokens::open(&config.data)?,
+            accounts: Accounts::open(&config, &metrics),
             metrics,
             index,
             blobs,
             ledger,
             default_view,
             policies,
-            uploads: Semaphore::new(config.max_uploads.get()),
+            uploads: Slots::new(config.max_uploads.get(), config.upload_share),
             evidence_turns: Arc::new(Semaphore::new(evidence::AT_ONCE)),
             followers: Arc::new(Semaphore::new(ledger::FOLLOWERS)),
             flat_files: FlatFiles::new(),

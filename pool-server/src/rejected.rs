@@ -22,6 +22,8 @@ pub struct Rejected {
     pub detail: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// In how many seconds it would be served; for 429.
+    pub retry_after: Option<u64>,
 }
 
 impl Rejected {
@@ -91,6 +93,13 @@ impl Rejected {
         Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail)
     }
 
+    /// Adds in how many seconds it would be served.
+    #[must_use]
+    pub fn after(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -99,7 +108,7 @@ impl Rejected {
     }
 
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, code, detail: detail.into(), hint: None }
+        Self { status, code, detail: detail.into(), hint: None, retry_after: None }
     }
 }
 

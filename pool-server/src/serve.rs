@@ -6,6 +6,7 @@ mod tls;
 
 use std::fs;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Extension, Router};
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 
 use crate::config::Config;
 use crate::durable;
+use crate::metrics::Metrics;
 use crate::rejected::Error;
 use connection::{Door, Peer};
 use sendfile::Plain;
@@ -62,11 +64,12 @@ impl Stopping {
 pub async fn serve(
     config: &Config,
     app: Router,
+    metrics: &Arc<Metrics>,
     on_ready: impl FnOnce(SocketAddr),
 ) -> Result<(), Error> {
     let (mut first, mut again) = (Signals::listen()?, Signals::listen()?);
     tokio::select! {
-        result = serve_until(config, app, on_ready, first.stop()) => result,
+        result = serve_until(config, app, metrics, on_ready, first.stop()) => result,
         () = async { again.stop().await; again.stop().await } => {
             tracing::warn!("stopped without finishing");
             Ok(())
@@ -81,11 +84,12 @@ pub async fn serve(
 pub async fn serve_until(
     config: &Config,
     app: Router,
+    metrics: &Arc<Metrics>,
     on_ready: impl FnOnce(SocketAddr),
     stop: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     let tls = config.tls().map(|(cert, key)| tls::Identity::load(cert, key)).transpose()?;
-    let door = Door::open(config)?;
+    let door = Door::open(config, metrics)?;
     let address = door.address()?;
     let handle = Handle::new();
     let server = limited(Server::from_listener(door), config).handle(handle.clone());
@@ -98,7 +102,7 @@ pub async fn serve_until(
         begun.send_replace(true);
     };
     let stopping = stop_gracefully(&handle, config.drain_timeout, stop);
-    let app = app.into_make_service();
+    let app = app.into_make_service_with_connect_info::<SocketAddr>();
     let result = match tls {
         None => {
             let serving = server.acceptor(Plain).serve(app);

@@ -1,5 +1,7 @@
 //! Somebody who asks a pool over plain HTTP.
 
+use std::net::IpAddr;
+
 use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use reqwest::{Method, RequestBuilder};
@@ -46,6 +48,15 @@ impl Client {
     #[must_use]
     pub fn http2(server: &Server) -> Self {
         Self::build(&server.url(""), |builder| builder.http2_prior_knowledge())
+    }
+
+    /// One without credentials, who connects from this address.
+    ///
+    /// # Panics
+    /// When no client can be made.
+    #[must_use]
+    pub fn from_address(server: &Server, address: IpAddr) -> Self {
+        Self::build(&server.url(""), |builder| builder.http1_only().local_address(address))
     }
 
     /// The same, with this token.

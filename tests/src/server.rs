@@ -122,10 +122,20 @@ impl Server {
     /// When that fails.
     #[must_use]
     pub fn token(&self, scopes: &str) -> String {
+        self.limited_token(scopes, &[])
+    }
+
+    /// The same with limits, such as `nars=5/1h`.
+    ///
+    /// # Panics
+    /// When that fails.
+    #[must_use]
+    pub fn limited_token(&self, scopes: &str, limits: &[&str]) -> String {
         let mut command = Command::new(built("pool-server"));
         command
             .args(["token", "create", "--label", scopes, "--scope", scopes, "--data"])
-            .arg(&self.data);
+            .arg(&self.data)
+            .args(limits.iter().flat_map(|limit| ["--limit", limit]));
         crate::program::Outcome::of(&mut command).ok().trim().to_owned()
     }
 

@@ -29,6 +29,7 @@ mod formats {
     mod narinfo;
     mod oracle;
     mod policy;
+    mod quota;
     mod realisation;
     mod scan;
     mod store_path;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::secret::random;
 use super::{Scopes, Secret, Token};
+use crate::config::Quota;
 use crate::durable;
 use crate::rejected::{Error, Failure, Rejected};
 
@@ -109,12 +110,28 @@ impl Tokens {
         expires_at: Option<u64>,
         now: u64,
     ) -> Result<(Secret, Token), Failure> {
+        self.create_limited(label, scopes, Quota::default(), expires_at, now)
+    }
+
+    /// As [`create`](Self::create), with limits.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn create_limited(
+        &self,
+        label: &str,
+        scopes: Scopes,
+        limits: Quota,
+        expires_at: Option<u64>,
+        now: u64,
+    ) -> Result<(Secret, Token), Failure> {
         let printable = !label.trim().is_empty() && !label.chars().any(char::is_control);
         if !printable || label.chars().count() > MAX_LABEL_LEN {
             let detail = format!("a label has 1 to {MAX_LABEL_LEN} printable characters");
             return Err(Rejected::unprocessable("bad_label", detail).into());
         }
         let (secret, token) = make(label, scopes, expires_at, now)?;
+        let token = Token { limits, ..token };
         let made = token.clone();
         change(&self.dir, |tokens| {
             tokens.push(token);
@@ -163,6 +180,7 @@ fn make(
         created_at: now,
         expires_at,
         revoked_at: None,
+        limits: Quota::default(),
         hash: secret.hash(),
     };
     Ok((secret, token))

@@ -171,3 +171,31 @@ fn labels_and_scopes_are_checked() {
     }
     assert_eq!(scopes("attest, upload").to_string(), "upload,attest");
 }
+
+#[test]
+fn limits_are_kept_and_files_without_any_still_read() {
+    let dir = tempdir().unwrap();
+    let tokens = Tokens::open(dir.path()).unwrap();
+    let (plain, _) = tokens.create("plain", scopes("upload"), None, NOW).unwrap();
+    let file = dir.path().join("tokens.json");
+    assert!(!fs::read_to_string(&file).unwrap().contains("limits"), "as older programs write it");
+    let limits: Quota = "nars=5/1h,bytes=none".parse().unwrap();
+    let create = |scope| {
+        tokens.create_limited("limited", scopes(scope), limits.clone(), None, NOW).unwrap().0
+    };
+    let (limited, admin) = (create("upload"), create("admin"));
+    assert!(fs::read_to_string(&file).unwrap().contains("\"limits\": \"bytes=none,nars=5/1h\""));
+    let defaults: Quota = "bytes=1GiB/1d,attestations=7/1m".parse().unwrap();
+    for (secret, wanted) in [
+        (&plain, "bytes=1GiB/1d,attestations=7/1m"),
+        (&limited, "bytes=none,nars=5/1h,attestations=7/1m"),
+        (&admin, "bytes=none,nars=5/1h"),
+    ] {
+        let grant = Tokens::open(dir.path()).unwrap().authenticate(&bearer(secret), NOW).unwrap();
+        let account = grant.account(&defaults).unwrap();
+        assert_eq!(account.limits.to_string(), wanted);
+        assert_eq!(grant.token_id(), Some(&*account.id));
+    }
+    let nobody = tokens.authenticate(&HeaderMap::new(), NOW).unwrap();
+    assert!(nobody.account(&defaults).is_none());
+}

@@ -3,6 +3,7 @@
 mod files;
 mod logs;
 mod mirrors;
+mod quota;
 mod retention;
 
 use std::net::SocketAddr;
@@ -18,6 +19,8 @@ pub(super) use logs::{OptionalNoteName, VerifierKeys};
 pub(super) use mirrors::AbsentNarsName;
 pub use mirrors::{AbsentNars, Mirror};
 pub(super) use mirrors::{Mirrors, OptionalUrl};
+pub(super) use quota::{Addresses, Limits, OptionalRate, Percent};
+pub use quota::{Limit, Measure, Quota, Rate};
 pub use retention::ViewLease;
 pub(super) use retention::{NamePatterns, OptionalSize, OptionalSpan, ViewLeases};
 

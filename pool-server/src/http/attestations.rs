@@ -39,7 +39,7 @@ fn yes() -> bool {
     responses((status = 200, body = AttestResponse), (status = 422, body = Problem)))]
 pub(super) async fn attest(
     State(pool): State<Shared>,
-    _: MayAttest,
+    MayAttest(by): MayAttest,
     Params(params): Params<AttestParams>,
     headers: HeaderMap,
     body: Body,
@@ -53,5 +53,6 @@ pub(super) async fn attest(
         );
         return Err(Rejected::too_large("too_many_attestations", detail).into());
     }
-    Ok(Json(AttestResponse { logged: pool.attest(request.attestations, params.receipts).await? }))
+    let logged = pool.attest(request.attestations, params.receipts, &by).await?;
+    Ok(Json(AttestResponse { logged }))
 }

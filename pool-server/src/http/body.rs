@@ -10,6 +10,7 @@ use std::io::Read;
 use tokio::time::timeout;
 
 use crate::config::Config;
+use crate::patience::Patience;
 use crate::rejected::Rejected;
 
 /// Reads a body of at most `limit` bytes.
@@ -40,24 +41,21 @@ async fn collect(body: Body, limit: usize, config: &Config) -> Result<Bytes, Rej
     Ok(whole.into())
 }
 
-/// A body as it comes, bounded in how long it may pause.
+/// A body as it comes, bounded in how long it may pause, and how slow it may be.
 pub(super) fn pieces(
     body: Body,
     config: &Config,
 ) -> impl Stream<Item = Result<Bytes, Rejected>> + use<> {
-    let idle = config.body_idle_timeout;
-    unfold(body.into_data_stream(), move |mut pieces| async move {
-        let piece = match timeout(idle, pieces.next()).await {
-            Ok(piece) => piece?.map_err(|error| {
+    let waiting = (body.into_data_stream(), Patience::new(config));
+    unfold(waiting, |(mut pieces, mut patience)| async move {
+        let piece = match patience.wait(pieces.next()).await {
+            Some(piece) => piece?.map_err(|error| {
                 Rejected::bad_request("body_truncated", format!("the body broke off: {error}"))
             }),
-            Err(_) => {
-                let seconds = idle.as_secs();
-                let detail = format!("no byte of the body came for {seconds} seconds");
-                Err(Rejected::too_slow("request_stalled", detail))
-            }
+            None => Err(Rejected::too_slow("request_stalled", format!("the body: {patience}"))),
         };
-        Some((piece, pieces))
+        patience.moved(piece.as_ref().map_or(0, Bytes::len));
+        Some((piece, (pieces, patience)))
     })
 }
 

@@ -16,13 +16,15 @@ pub(super) struct CacheFailure(pub(super) Failure);
 
 impl IntoResponse for ApiFailure {
     fn into_response(self) -> Response {
-        problem_json(problem(self.0))
+        let after = retry_after(&self.0);
+        later(problem_json(problem(self.0)), after)
     }
 }
 
 impl IntoResponse for CacheFailure {
     fn into_response(self) -> Response {
-        problem_text(&problem(self.0))
+        let after = retry_after(&self.0);
+        later(problem_text(&problem(self.0)), after)
     }
 }
 
@@ -95,6 +97,21 @@ fn challenge(mut response: Response) -> Response {
         _ => return response,
     };
     response.headers_mut().insert(header.0, HeaderValue::from_static(header.1));
+    response
+}
+
+fn retry_after(failure: &Failure) -> Option<u64> {
+    match failure {
+        Failure::Rejected(rejected) => rejected.retry_after,
+        Failure::Error(_) => None,
+    }
+}
+
+/// Where it is known when to come back, says so.
+fn later(mut response: Response, after: Option<u64>) -> Response {
+    if let Some(seconds) = after {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
     response
 }
 

@@ -9,13 +9,14 @@ use super::error::EitherFailure;
 use crate::auth::{Grant, Scope};
 use crate::ledger::sequencer::unix_time;
 use crate::pool::Pool;
+use crate::quota::Account;
 
 /// May read: anybody, unless the pool is private.
 pub(super) struct MayRead;
-/// May upload NARs and logs.
-pub(super) struct MayUpload;
-/// May hand in attestations.
-pub(super) struct MayAttest;
+/// May upload NARs and logs, on this account.
+pub(super) struct MayUpload(pub(super) Account);
+/// May hand in attestations, on this account.
+pub(super) struct MayAttest(pub(super) Account);
 /// May say which paths stay.
 pub(super) struct MayPin;
 /// May do what only admins may, such as to say which ledgers are mirrored.
@@ -46,8 +47,7 @@ impl FromRequestParts<Arc<Pool>> for MayUpload {
         parts: &mut Parts,
         pool: &Arc<Pool>,
     ) -> Result<Self, EitherFailure> {
-        demand(parts, pool, Scope::Upload)?;
-        Ok(Self)
+        demand(parts, pool, Scope::Upload).map(Self)
     }
 }
 
@@ -58,8 +58,7 @@ impl FromRequestParts<Arc<Pool>> for MayAttest {
         parts: &mut Parts,
         pool: &Arc<Pool>,
     ) -> Result<Self, EitherFailure> {
-        demand(parts, pool, Scope::Attest)?;
-        Ok(Self)
+        demand(parts, pool, Scope::Attest).map(Self)
     }
 }
 
@@ -99,12 +98,16 @@ impl FromRequestParts<Arc<Pool>> for Asker {
     }
 }
 
-fn demand(parts: &Parts, pool: &Pool, scope: Scope) -> Result<(), EitherFailure> {
-    let granted = grant(parts, pool)?.require(scope);
-    granted.map_err(|rejected| EitherFailure::at(&parts.uri, rejected))
+fn demand(parts: &Parts, pool: &Pool, scope: Scope) -> Result<Account, EitherFailure> {
+    let account = grant(parts, pool)?.account_for(scope, &pool.config.token_limits);
+    account.map_err(|rejected| EitherFailure::at(&parts.uri, rejected))
 }
 
+/// What was granted when the request was let in, if it was; else why not.
 fn grant(parts: &Parts, pool: &Pool) -> Result<Grant, EitherFailure> {
+    if let Some(grant) = parts.extensions.get::<Grant>() {
+        return Ok(grant.clone());
+    }
     let grant = pool.tokens.authenticate(&parts.headers, unix_time());
     grant.map_err(|failure| EitherFailure::at(&parts.uri, failure))
 }

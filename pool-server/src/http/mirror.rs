@@ -73,14 +73,14 @@ async fn take(
 /// The next entries of a log that is mirrored here.
 pub(super) async fn add_entries(
     State(pool): State<Shared>,
-    _: MayUpload,
+    MayUpload(by): MayUpload,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, CacheFailure> {
     let pieces = pieces(body, &pool.config);
     let uploaded = match headers.get(header::CONTENT_ENCODING).map(header::HeaderValue::as_bytes) {
-        None | Some(b"identity") => pool.mirror_entries(pieces).await,
-        Some(b"gzip") => pool.mirror_entries(unpacked(pieces)).await,
+        None | Some(b"identity") => pool.mirror_entries(pieces, &by).await,
+        Some(b"gzip") => pool.mirror_entries(unpacked(pieces), &by).await,
         Some(_) => {
             let detail = "entries come as they are, or as gzip";
             return Err(Rejected::bad_request("unknown_encoding", detail).into());

@@ -22,11 +22,11 @@ const MAX_BODY: usize = 128 * MAX_NARS;
     responses((status = 200, body = NarsStored), (status = 422, body = Problem)))]
 pub(super) async fn upload(
     State(pool): State<Shared>,
-    _: MayUpload,
+    MayUpload(by): MayUpload,
     body: Body,
 ) -> Result<Json<NarsStored>, ApiFailure> {
     let bytes = read_body(body, MAX_BATCH_LEN, &pool.config).await?;
-    Ok(Json(NarsStored { stored: pool.receive_batch(bytes).await? }))
+    Ok(Json(NarsStored { stored: pool.receive_batch(bytes, &by).await? }))
 }
 
 /// Downloads many small NARs in one body: those that are here, in the order asked, until the next

@@ -62,7 +62,7 @@ fn media_type(dialect: Dialect) -> &'static str {
 
 pub(super) async fn put(
     State(pool): State<Shared>,
-    _: MayAttest,
+    MayAttest(by): MayAttest,
     address: Address,
     headers: HeaderMap,
     body: Body,
@@ -70,7 +70,7 @@ pub(super) async fn put(
     match File::parse(&address.file)? {
         File::NarInfo(hash_part) => {
             let text = read_encoded(body, &headers, MAX_NARINFO_LEN, &pool.config).await?;
-            let merged = pool.merge_narinfo(&address.view, &hash_part, &text).await?;
+            let merged = pool.merge_narinfo(&address.view, &hash_part, &text, &by).await?;
             Ok(summary(&merged))
         }
         File::Listing(_) => {

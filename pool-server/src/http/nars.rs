@@ -88,7 +88,7 @@ fn send(
 
 pub(super) async fn put(
     State(pool): State<Shared>,
-    _: MayUpload,
+    MayUpload(by): MayUpload,
     address: Address,
     body: Body,
 ) -> Result<(StatusCode, String), CacheFailure> {
@@ -100,7 +100,7 @@ pub(super) async fn put(
     // Nix writes `.nar` for gzip, too, so that name does not tell the compression.
     let compression = (compression != Compression::None).then_some(compression);
     let declared = Declared { compression, file_hash: Some(file_hash), ..Declared::default() };
-    let stored = pool.receive(body.into_data_stream(), declared).await?;
+    let stored = pool.receive(body.into_data_stream(), declared, &by).await?;
     let status = if stored.new { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, format!("{}\n", stored.nar_hash)))
 }
@@ -160,7 +160,7 @@ pub(super) struct UploadParams {
     responses((status = 200, body = NarStored), (status = 422, body = Problem)))]
 pub(super) async fn upload(
     State(pool): State<Shared>,
-    _: MayUpload,
+    MayUpload(by): MayUpload,
     Segment(digits): Segment,
     Params(params): Params<UploadParams>,
     body: Body,
@@ -171,7 +171,7 @@ pub(super) async fn upload(
         nar_size: params.nar_size,
         ..Declared::default()
     };
-    Ok(Json(pool.receive(body.into_data_stream(), declared).await?))
+    Ok(Json(pool.receive(body.into_data_stream(), declared, &by).await?))
 }
 
 fn parse_nar_hash(digits: &str) -> Result<NarHash, Rejected> {

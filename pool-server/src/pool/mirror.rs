@@ -15,10 +15,11 @@ use schema::tlog::mirror::{AddEntries, MAX_PACKAGE_LEN, Package, packages};
 use schema::tlog::note::NoteName;
 
 use super::Pool;
-use super::receive::linger;
 use crate::index::{ElsewhereRecord, FileRecord, LogId};
 use crate::ledger::mirror::{Checked, Mirror, Unmirrored, Upload, Uploaded};
 use crate::ledger::shown::Shown;
+use crate::patience::linger;
+use crate::quota::Account;
 use crate::rejected::{Error, Failure, Rejected};
 
 /// How a body ends that does not come whole.
@@ -107,9 +108,10 @@ impl Pool {
     pub async fn mirror_entries(
         self: &Arc<Self>,
         pieces: impl Stream<Item = Result<Bytes, Rejected>>,
+        by: &Account,
     ) -> Result<Uploaded, Unmirrored> {
         // As many at a time as there may be uploads.
-        let _slot = self.slot().await?;
+        let _slot = self.slot(by).await?;
         // What has ended may be looked at once more.
         let pieces = Box::pin(pieces.fuse());
         let mut incoming = Incoming { pieces, buffer: BytesMut::new() };

@@ -1,48 +1,53 @@
 //! NARs on their way in.
 
+mod inbox;
+
 use std::collections::HashSet;
 use std::fmt::Display;
-use std::io::{self, Read};
 use std::sync::Arc;
-use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use schema::api::NarStored;
 use schema::hash::NarHash;
 use schema::nar_batch::{BatchError, Record};
-use tokio::sync::{SemaphorePermit, mpsc};
-use tokio::time::timeout;
+use tokio::sync::mpsc;
 
 use super::Pool;
 use super::pull::Audience;
 use crate::blobs::Staged;
+use crate::config::Measure;
+use crate::fair::Slot;
 use crate::index::{BlobRecord, FileRecord};
 use crate::ingest::{self, BrokeOff, Declared, Limits, VerifiedNar};
 use crate::ledger::Kept;
 use crate::ledger::sequencer::unix_time;
+use crate::metrics::UploadInFlight;
+use crate::patience::{Patience, linger};
 use crate::place::{Place, at};
+use crate::quota::{Account, Accounts};
 use crate::rejected::{Error, Failure, Rejected};
+use inbox::{Inbox, Piece};
 
 /// Pieces of a body that may wait for the checking thread.
 const PIECES: usize = 8;
-/// How much of a refused upload is read on, so that its sender reads the answer.
-const LINGER_BYTES: usize = 16 << 20;
-const LINGER_TIME: Duration = Duration::from_secs(2);
-
-type Piece = Result<Bytes, BrokeOff>;
 
 impl Pool {
     /// Takes one NAR from a body of any length. Nothing is kept unless all of it holds.
     ///
     /// # Errors
-    /// Which check failed and where, a body that stalls, or a failing disk.
+    /// Too many NARs by this token, which check failed and where, a body that stalls, or a failing disk.
     pub async fn receive(
         self: &Arc<Self>,
         body: impl Stream<Item = Result<Bytes, impl Display>> + Unpin,
         declared: Declared,
+        by: &Account,
     ) -> Result<NarStored, Failure> {
-        let _slot = self.slot().await?;
+        if let Err(over) = self.accounts.take(by, Measure::Nars, 1) {
+            linger(body).await;
+            return Err(over.into());
+        }
+        let _slot = self.slot(by).await?;
         if let Some(nar_hash) = &declared.nar_hash
             && let Err(deleted) = self.check_not_deleted(nar_hash)
         {
@@ -64,7 +69,7 @@ impl Pool {
         let (pieces, inbox) = mpsc::channel(PIECES);
         let limits = self.limits();
         let checking = tokio::task::spawn_blocking(move || {
-            ingest::check(Pieces::new(inbox), &declared, &limits)
+            ingest::check(Inbox::new(inbox), &declared, &limits)
         });
         let (staged, fed) = self.feed(body, (staged, &mut audience), pieces).await;
         let checked =
@@ -93,11 +98,17 @@ impl Pool {
     /// Takes a batch of small NARs. Those before a bad one are kept.
     ///
     /// # Errors
-    /// The first record that does not hold, by its number.
-    pub async fn receive_batch(self: &Arc<Self>, body: Bytes) -> Result<Vec<NarStored>, Failure> {
-        let _slot = self.slot().await?;
-        let limits = self.limits();
-        let checking = tokio::task::spawn_blocking(move || check_batch(&body, &limits));
+    /// Too many NARs by this token, or the first record that does not hold, by its number.
+    pub async fn receive_batch(
+        self: &Arc<Self>,
+        body: Bytes,
+        by: &Account,
+    ) -> Result<Vec<NarStored>, Failure> {
+        let _slot = self.slot(by).await?;
+        let (pool, by) = (Arc::clone(self), by.clone());
+        let checking = tokio::task::spawn_blocking(move || {
+            check_batch(&body, &pool.limits(), (&pool.accounts, &by))
+        });
         let (verified, refused) = checking
             .await
             .map_err(|error| Error::Blobs(format!("checking stopped: {error}")))??;
@@ -181,11 +192,13 @@ impl Pool {
 
     /// Waits for its turn. Asking a stock client to come again would not do: Nix 2.8 then sends
     /// its header once more, but not its body.
-    pub(super) async fn slot(&self) -> Result<SemaphorePermit<'_>, Error> {
-        self.uploads
-            .acquire()
-            .await
-            .map_err(|_| Error::Blobs("no more uploads are taken".to_owned()))
+    pub(super) async fn slot(
+        &self,
+        by: &Account,
+    ) -> Result<(Slot<Arc<str>>, UploadInFlight), Error> {
+        let slot = self.uploads.take(&by.id).await;
+        let slot = slot.ok_or_else(|| Error::Blobs("no more uploads are taken".to_owned()))?;
+        Ok((slot, self.metrics.upload_started()))
     }
 
     /// Passes the body on to the checking thread and, unless its NAR is known, to the disk.
@@ -195,22 +208,23 @@ impl Pool {
         (mut staged, audience): (Option<Staged>, &mut Audience),
         pieces: mpsc::Sender<Piece>,
     ) -> (Option<Staged>, Result<(), Failure>) {
-        let mut received = 0;
+        let (mut received, mut patience) = (0, Patience::new(&self.config));
         loop {
-            let piece = match timeout(self.config.body_idle_timeout, body.next()).await {
-                Ok(Some(Ok(bytes))) => bytes,
-                Ok(None) => return (staged, Ok(())),
-                Ok(Some(Err(_))) => {
+            let piece = match patience.wait(body.next()).await {
+                Some(Some(Ok(bytes))) => bytes,
+                Some(None) => return (staged, Ok(())),
+                Some(Some(Err(_))) => {
                     // The checking thread tells what it makes of it.
                     let _ = pieces.send(Err(BrokeOff { received })).await;
                     return (staged, Ok(()));
                 }
-                Err(_) => {
+                None => {
                     let _ = pieces.send(Err(BrokeOff { received })).await;
-                    return (staged, Err(stalled(received, self.config.body_idle_timeout).into()));
+                    return (staged, Err(stalled(received, patience).into()));
                 }
             };
             received += piece.len() as u64;
+            patience.moved(piece.len());
             self.metrics.nar_bytes_in.increment(piece.len() as u64);
             if let Some(staged) = &mut staged
                 && let Err(error) = staged.write(piece.clone()).await
@@ -280,9 +294,15 @@ impl Pool {
 type Checked = (Vec<(VerifiedNar, Bytes)>, Option<(usize, ingest::Refused)>);
 
 /// The records of a batch up to the first bad one, and what is wrong with that.
-fn check_batch(body: &Bytes, limits: &Limits) -> Result<Checked, Rejected> {
+fn check_batch(
+    body: &Bytes,
+    limits: &Limits,
+    (accounts, by): (&Accounts, &Account),
+) -> Result<Checked, Rejected> {
+    let records = Record::parse_all(body).map_err(malformed_batch)?;
+    accounts.take(by, Measure::Nars, records.len() as u64)?;
     let mut verified = Vec::new();
-    for (at, record) in Record::parse_all(body).map_err(malformed_batch)?.iter().enumerate() {
+    for (at, record) in records.iter().enumerate() {
         let declared = Declared {
             compression: Some(record.compression),
             nar_hash: Some(record.nar_hash),
@@ -297,21 +317,6 @@ fn check_batch(body: &Bytes, limits: &Limits) -> Result<Checked, Rejected> {
     Ok((verified, None))
 }
 
-/// The upload is refused already. A connection closed on unread bytes is reset, and the client
-/// would never read why; so a little more is taken off its hands.
-pub(super) async fn linger(mut body: impl Stream<Item = Result<Bytes, impl Display>> + Unpin) {
-    let mut left = LINGER_BYTES;
-    let reading = async {
-        while let Some(Ok(piece)) = body.next().await {
-            left = left.saturating_sub(piece.len());
-            if left == 0 {
-                break;
-            }
-        }
-    };
-    let _ = timeout(LINGER_TIME, reading).await;
-}
-
 async fn discard(staged: Option<Staged>) {
     if let Some(staged) = staged
         && let Err(error) = staged.discard().await
@@ -320,8 +325,8 @@ async fn discard(staged: Option<Staged>) {
     }
 }
 
-fn stalled(received: u64, limit: Duration) -> Rejected {
-    let detail = format!("no byte came for {} seconds, after {received} bytes", limit.as_secs());
+fn stalled(received: u64, patience: Patience) -> Rejected {
+    let detail = format!("{patience}, after {received} bytes");
     Rejected::too_slow("upload_stalled", detail).hint("send it again")
 }
 
@@ -337,32 +342,5 @@ fn malformed_batch(error: BatchError) -> Rejected {
             Rejected::too_large("batch_too_large", error.to_string())
         }
         _ => Rejected::bad_request("batch_malformed", error.to_string()),
-    }
-}
-
-/// The body, as the checking thread reads it.
-struct Pieces {
-    inbox: mpsc::Receiver<Piece>,
-    current: Bytes,
-}
-
-impl Pieces {
-    fn new(inbox: mpsc::Receiver<Piece>) -> Self {
-        Self { inbox, current: Bytes::new() }
-    }
-}
-
-impl Read for Pieces {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while self.current.is_empty() {
-            match self.inbox.blocking_recv() {
-                Some(Ok(piece)) => self.current = piece,
-                Some(Err(broke_off)) => return Err(io::Error::other(broke_off)),
-                None => return Ok(0),
-            }
-        }
-        let len = buffer.len().min(self.current.len());
-        self.current.copy_to_slice(&mut buffer[..len]);
-        Ok(len)
     }
 }

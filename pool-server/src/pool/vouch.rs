@@ -1,10 +1,13 @@
 //! Attestations on their way in. Everything is verified before anything is written.
 
+use std::collections::BTreeMap;
+
 use schema::api::{AttestItem, EnrolRequest, Logged, Signer};
 use schema::attestation::Signed;
 use schema::claim::{Claim, Dialect};
 use schema::enrolment;
 use schema::hash::NarHash;
+use schema::key::KeyName;
 use schema::narinfo::NarInfo;
 use schema::signature::NamedSignature;
 use schema::signers::Signers;
@@ -14,21 +17,26 @@ use super::Pool;
 use super::signed::{Document, Merged, check_signed, part, unknown_signer};
 use crate::assemble::report::scan_report;
 use crate::assemble::view::View;
+use crate::config::Measure;
+use crate::index::LoggedKey;
 use crate::ledger::Vouched;
 use crate::ledger::sequencer::unix_time;
 use crate::place::{Place, at};
+use crate::quota::Account;
 use crate::rejected::{Error, Failure, Rejected};
 
 impl Pool {
     /// Logs attestations, all or none, and gives each its receipt where those are wanted.
     ///
     /// # Errors
-    /// The first that does not hold, by its number and path.
+    /// Too many by this token or by a signer, or the first that does not hold, by its number and path.
     pub async fn attest(
         &self,
         items: Vec<AttestItem>,
         receipts: bool,
+        by: &Account,
     ) -> Result<Vec<Logged>, Failure> {
+        self.accounts.take(by, Measure::Attestations, items.len() as u64)?;
         let signers = self.signers();
         let served = self.store_dirs();
         let verifying = tokio::task::spawn_blocking(move || {
@@ -46,6 +54,7 @@ impl Pool {
         for vouched in &vouched {
             self.check_against_nar(vouched.attestation.claim())?;
         }
+        self.charge_signers(&vouched)?;
         at(Place::Verified).await;
         let standings = self.ledger.sequencer().attest(vouched).await?;
         let new = standings.iter().filter(|standing| standing.new).count();
@@ -63,6 +72,7 @@ impl Pool {
         view: &View,
         hash_part: &HashPart,
         text: &[u8],
+        by: &Account,
     ) -> Result<Merged, Failure> {
         let narinfo = NarInfo::parse_nix(text).map_err(|error| {
             Rejected::bad_request("narinfo_malformed", format!("not a narinfo: {error}"))
@@ -76,7 +86,7 @@ impl Pool {
         if self.index.blob(&nar_hash)?.is_none() {
             return Err(self.nar_missing(&narinfo)?.into());
         }
-        let logged = self.attest(items, false).await?;
+        let logged = self.attest(items, false, by).await?;
         let new = logged.iter().filter(|logged| logged.new).count();
         Ok(Merged { new, known: logged.len() - new, unknown })
     }
@@ -125,6 +135,24 @@ impl Pool {
             return Err(other_store(path, std::slice::from_ref(&self.config.store_dir)));
         }
         Ok(())
+    }
+
+    /// What is logged already costs nobody anything.
+    fn charge_signers(&self, vouched: &[Vouched]) -> Result<(), Failure> {
+        if !self.accounts.limit_signers() {
+            return Ok(());
+        }
+        let signers = self.signers();
+        let mut new: BTreeMap<&KeyName, u64> = BTreeMap::new();
+        for vouched in vouched {
+            let signer = signers.by_id(&vouched.attestation.key_id());
+            if let Some(name) = signer.map(|signer| signer.key.name())
+                && self.index.logged(&LoggedKey::of(&vouched.attestation))?.is_none()
+            {
+                *new.entry(name).or_default() += 1;
+            }
+        }
+        Ok(self.accounts.attest(&new.into_iter().collect::<Vec<_>>())?)
     }
 
     /// A claim must agree with the NAR it names, as far as that is here.

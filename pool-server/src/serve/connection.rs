@@ -1,26 +1,36 @@
 //! Connections: where they come from, how many there may be, and when one is given up.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
+use axum::extract::connect_info::Connected;
 use axum_server::{AddrListener, Address};
 use listenfd::ListenFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::sendfile::{self, Outlet};
 use crate::config::Config;
+use crate::fair::{Slot, Slots};
+use crate::metrics::Metrics;
+use crate::patience::Patience;
+use crate::quota::Prefix;
 use crate::rejected::Error;
 
 /// Where a connection comes from.
 #[derive(Debug, Clone)]
 pub(super) struct Peer(pub(super) SocketAddr);
+
+impl Connected<Peer> for SocketAddr {
+    fn connect_info(peer: Peer) -> Self {
+        peer.0
+    }
+}
 
 impl Address for Peer {
     type Stream = Connection;
@@ -31,12 +41,17 @@ impl Address for Peer {
 pub(super) struct Door {
     listener: TcpListener,
     slots: Arc<Semaphore>,
-    stall_limit: Duration,
+    /// As many, by who has them.
+    shares: Slots<Prefix>,
+    /// Through these come many, so that they may have every slot.
+    fronts: Vec<IpAddr>,
+    patience: Patience,
+    metrics: Arc<Metrics>,
 }
 
 impl Door {
     /// Takes the socket that systemd handed over; without one, binds the configured address.
-    pub(super) fn open(config: &Config) -> Result<Self, Error> {
+    pub(super) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, Error> {
         let handed = ListenFd::from_env()
             .take_tcp_listener(0)
             .map_err(Error::io("take the socket that was handed over"))?;
@@ -52,8 +67,25 @@ impl Door {
         Ok(Self {
             listener,
             slots: Arc::new(Semaphore::new(config.max_connections.get())),
-            stall_limit: config.body_idle_timeout,
+            shares: Slots::new(config.max_connections.get(), config.connection_share),
+            fronts: config.fronts.clone(),
+            patience: Patience::new(config),
+            metrics: Arc::clone(metrics),
         })
+    }
+
+    /// The next connection of somebody who has not too many, and the share that it takes.
+    async fn next(&self) -> io::Result<(TcpStream, SocketAddr, Option<Slot<Prefix>>)> {
+        loop {
+            let (socket, peer) = self.listener.accept().await?;
+            if self.fronts.contains(&peer.ip().to_canonical()) {
+                return Ok((socket, peer, None));
+            }
+            match self.shares.try_take(&peer.ip().into()) {
+                Some(share) => return Ok((socket, peer, Some(share))),
+                None => self.metrics.connection_refused(),
+            }
+        }
     }
 
     pub(super) fn address(&self) -> Result<SocketAddr, Error> {
@@ -69,11 +101,12 @@ impl AddrListener<Connection, Peer> for Door {
     /// With no slot free, connections wait in the kernel's queue.
     async fn accept_stream(&self) -> io::Result<(Connection, Peer)> {
         let slot = Arc::clone(&self.slots).acquire_owned().await.map_err(io::Error::other)?;
-        let (socket, peer) = self.listener.accept().await?;
+        let (socket, peer, share) = self.next().await?;
         // Nagle's algorithm would hold back the end of each answer for 40 ms.
         socket.set_nodelay(true)?;
-        let stall = Stall::new(self.stall_limit);
-        let connection = Connection { socket, outlet: Outlet::default(), stall, _slot: slot };
+        let stall = Stall::new(self.patience.clone());
+        let outlet = Outlet::default();
+        let connection = Connection { socket, outlet, stall, _share: share, _slot: slot };
         Ok((connection, Peer(peer)))
     }
 
@@ -87,6 +120,8 @@ pub(super) struct Connection {
     socket: TcpStream,
     outlet: Outlet,
     stall: Stall,
+    /// Given back before the slot: whoever gets that finds a share.
+    _share: Option<Slot<Prefix>>,
     _slot: OwnedSemaphorePermit,
 }
 
@@ -158,18 +193,18 @@ impl AsyncWrite for Connection {
     }
 }
 
-/// Notices that the other side has not taken a byte for too long. HTTP has timeouts of its own
-/// for what it reads, but none for what it writes.
+/// Notices that the other side takes nothing, or too little, for too long. HTTP has timeouts of its
+/// own for what it reads, but none for what it writes.
 struct Stall {
-    limit: Duration,
+    patience: Patience,
     /// Made at the first write that had to wait; most connections never need it.
     timer: Option<Pin<Box<Sleep>>>,
-    waiting: bool,
+    waiting_since: Option<Instant>,
 }
 
 impl Stall {
-    fn new(limit: Duration) -> Self {
-        Self { limit, timer: None, waiting: false }
+    fn new(patience: Patience) -> Self {
+        Self { patience, timer: None, waiting_since: None }
     }
 
     fn judge(
@@ -177,15 +212,54 @@ impl Stall {
         context: &mut Context<'_>,
         written: Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
-        if written.is_ready() {
-            self.waiting = false;
-            return written;
+        if let Poll::Ready(written) = written {
+            if let Some(since) = self.waiting_since.take() {
+                self.patience.waited(since.elapsed());
+            }
+            self.patience.moved(*written.as_ref().unwrap_or(&0));
+            return Poll::Ready(written);
         }
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.limit)));
-        if !self.waiting {
-            timer.as_mut().reset(Instant::now() + self.limit);
-            self.waiting = true;
+        let now = Instant::now();
+        let until = now + self.patience.left();
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(until)));
+        if self.waiting_since.is_none() {
+            timer.as_mut().reset(until);
+            self.waiting_since = Some(now);
         }
         timer.as_mut().poll(context).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::Settings;
+
+    /// How often a pause of 20 ms is borne after each of which one byte goes on.
+    async fn borne(rate: &str) -> Option<usize> {
+        let mut settings = Settings::default();
+        settings.add_flag("body-idle-timeout", "200ms").unwrap();
+        settings.add_flag("min-body-rate", rate).unwrap();
+        let mut stall = Stall::new(Patience::new(&settings.config().unwrap()));
+        let mut context = Context::from_waker(Waker::noop());
+        for round in 0..20 {
+            let _ = stall.judge(&mut context, Poll::Pending);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if stall.judge(&mut context, Poll::Pending).is_ready() {
+                return Some(round);
+            }
+            let _ = stall.judge(&mut context, Poll::Ready(Ok(1)));
+        }
+        None
+    }
+
+    #[tokio::test]
+    async fn who_takes_a_byte_now_and_then_is_given_up_too() {
+        let rounds = borne("1KiB").await.expect("it is given up");
+        assert!(rounds <= 10, "{rounds}");
+        assert_eq!(borne("1").await, None, "a byte is as good as a second");
     }
 }

@@ -43,7 +43,8 @@ impl Running {
         let (ready, address) = oneshot::channel();
         let done = runtime.spawn(async move {
             let on_ready = |address| ready.send(address).unwrap();
-            serve_until(&config, app, on_ready, stopped.notified()).await
+            serve_until(&config, app, &Arc::new(Metrics::install()), on_ready, stopped.notified())
+                .await
         });
         let address = runtime.block_on(address).unwrap();
         Self { runtime, address, data, stop, done: Some(done) }
@@ -261,7 +262,13 @@ fn an_address_in_use_is_told_with_a_remedy() {
     let config = settings.config().unwrap();
     let failed = running
         .runtime
-        .block_on(serve_until(&config, hello(), |_| {}, std::future::pending()))
+        .block_on(serve_until(
+            &config,
+            hello(),
+            &Arc::new(Metrics::install()),
+            |_| {},
+            std::future::pending(),
+        ))
         .unwrap_err()
         .to_string();
     assert!(failed.starts_with(&format!("cannot listen on {}: ", running.address)), "{failed}");

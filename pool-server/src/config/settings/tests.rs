@@ -103,6 +103,19 @@ fn mistakes_are_told_with_place_and_remedy() {
             "store-dir = '/nix/../x'",
             "pool.toml:1:13: \"/nix/../x\" is no value for store-dir\nhint: ",
         ),
+        (
+            "token-limits = ['nars=1/1h', 'nars=2/1h']",
+            "pool.toml:1:16: \"nars=1/1h,nars=2/1h\" is no value for token-limits\nhint: nars are",
+        ),
+        (
+            "anonymous-requests = '10/0s'",
+            "pool.toml:1:22: \"10/0s\" is no value for anonymous-requests\nhint: ",
+        ),
+        (
+            "upload-share = 101",
+            "pool.toml:1:16: \"101\" is no value for upload-share\nhint: write a number from 1 to",
+        ),
+        ("fronts = ['nginx']", "pool.toml:1:10: \"nginx\" is no value for fronts\nhint: "),
         ("priority = 3\npriority = 3", "pool.toml:2:1: "),
         ("view-k = 1\nview_k = 1", "pool.toml:2:1: view-k is set before, at pool.toml:1:1"),
         ("priority = ", "pool.toml:1:"),

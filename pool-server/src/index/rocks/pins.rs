@@ -11,7 +11,7 @@ impl Index {
     /// # Errors
     /// As [`path`](Self::path).
     pub fn pins(&self, name: Option<&str>) -> Result<Vec<(String, u64, PinRecord)>, Error> {
-        let prefix = name.map_or_else(Vec::new, |name| pin_prefix(name));
+        let prefix = name.map_or_else(Vec::new, pin_prefix);
         let parse = |(key, value): (Vec<u8>, Vec<u8>)| {
             let (name, revision) = key.split_last_chunk::<8>().ok_or_else(|| damaged(PINS.name))?;
             let name = name.strip_suffix(&[0]).and_then(|name| std::str::from_utf8(name).ok());

@@ -11,7 +11,7 @@ use schema::compression::Compression;
 
 use super::faulty::Faulty;
 use super::stage::{self, Act};
-use super::world::{GRACE, LEASE, Subject, key};
+use super::world::{GRACE, LEASE, Subject, key, somebody};
 use crate::assemble::view::View;
 use crate::gc::How;
 use crate::ledger::sequencer::unix_time;
@@ -98,7 +98,7 @@ enum Put {
 
 async fn put(pool: &Arc<Pool>, subject: &Subject) -> Put {
     let pieces = [Ok::<_, io::Error>(Bytes::from(subject.nar.clone()))];
-    match pool.receive(stream::iter(pieces), subject.declared()).await {
+    match pool.receive(stream::iter(pieces), subject.declared(), &somebody()).await {
         Ok(_) => {
             subject.tell(|told| told.stored = told.stored.max(Some(unix_time() + GRACE / 2)));
             Put::Stored
@@ -116,7 +116,7 @@ async fn put(pool: &Arc<Pool>, subject: &Subject) -> Put {
 }
 
 async fn attest(pool: &Arc<Pool>, subject: &Subject) -> bool {
-    match pool.attest(vec![subject.word_of(&key("bob"))], false).await {
+    match pool.attest(vec![subject.word_of(&key("bob"))], false, &somebody()).await {
         Ok(_) => true,
         Err(Failure::Rejected(it)) => {
             assert_eq!(it.code, "path_deleted");

@@ -16,12 +16,13 @@ use super::explore::{Explorer, Move};
 use super::stage;
 use crate::assemble::view::View;
 use crate::blobs::nar_name;
-use crate::config::Config;
+use crate::config::{Config, Quota};
 use crate::gc::How;
 use crate::index::{Listing, PathRecord, UnlistedRecord, Why};
 use crate::ingest::Declared;
 use crate::ledger::sequencer::{Unneeded, unix_time};
 use crate::pool::Pool;
+use crate::quota::Account;
 
 pub(super) const LEASE: u64 = 1000;
 pub(super) const GRACE: u64 = 100;
@@ -121,6 +122,11 @@ pub(super) fn key(name: &str) -> SecretKey {
     SecretKey::from_seed(name.parse().unwrap(), &[name.as_bytes()[0]; 32])
 }
 
+/// Whose token has no limits.
+pub(super) fn somebody() -> Account {
+    Account { id: "somebody".into(), limits: Quota::default() }
+}
+
 impl World {
     pub(super) async fn new() -> Self {
         // In memory, where there is such a place: what is tried is the order, not the disk.
@@ -191,9 +197,9 @@ impl World {
         let pool = self.pool();
         if start != Start::Absent {
             let body = futures_util::stream::iter([Ok::<_, String>(subject.nar.clone().into())]);
-            pool.receive(body, subject.declared()).await.unwrap();
+            pool.receive(body, subject.declared(), &somebody()).await.unwrap();
         }
-        pool.attest(vec![subject.word_of(&key("alice"))], false).await.unwrap();
+        pool.attest(vec![subject.word_of(&key("alice"))], false, &somebody()).await.unwrap();
         stage::put_ahead(LONG);
         if start == Start::Due {
             pool.narinfo(&View::Default, Dialect::Nix, &subject.hash_part())
