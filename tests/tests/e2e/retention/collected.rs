@@ -11,7 +11,7 @@ async fn a_nar_outlives_its_narinfo_and_then_goes_and_says_why() {
     let scene = Scene::start(&BRIEF).await;
     let (asked, never) = (scene.push("asked", &[]).await, scene.push("never", &[]).await);
     eventually("nobody is to attest them any more", async || {
-        scene.collect(true).await.0.len() == 2
+        scene.collect(true).await.0.len() == 4
     })
     .await;
     let served = Instant::now();

@@ -31,9 +31,9 @@ const ARGUMENTS: [&str; 12] = [
     "--lease",
     "10s",
     "--upload-grace",
-    "20s",
+    "10s",
     "--max-stored",
-    "2MiB",
+    "512KiB",
     "--gc-interval",
     "1h",
 ];
