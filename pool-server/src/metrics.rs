@@ -2,8 +2,9 @@
 
 mod gc;
 mod mirror;
+mod storage;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -165,11 +166,12 @@ fn witness_labels(witness: &str, log: &'static str) -> Vec<Label> {
 }
 
 /// Sums up what was observed, for as long as the pool runs.
-pub async fn run(metrics: Arc<Metrics>) {
+pub async fn run(metrics: Weak<Metrics>) {
     let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
-    loop {
-        ticks.tick().await;
+    while let Some(metrics) = metrics.upgrade() {
         metrics.handle.run_upkeep();
+        drop(metrics);
+        ticks.tick().await;
     }
 }
 
@@ -234,6 +236,7 @@ fn recorder() -> PrometheusRecorder {
     recorder.describe_histogram(REQUEST_SECONDS.into(), None, meaning.into());
     mirror::describe(&recorder);
     gc::describe(&recorder);
+    storage::describe(&recorder);
     let meaning = "Ledger entries written with one sync.";
     recorder.describe_histogram(SEQUENCER_BATCH.into(), None, meaning.into());
     recorder

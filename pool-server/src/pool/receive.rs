@@ -17,6 +17,7 @@ use tokio::time::timeout;
 use super::Pool;
 use super::pull::Audience;
 use crate::blobs::Staged;
+use crate::clock;
 use crate::index::{BlobRecord, FileRecord};
 use crate::ingest::{self, BrokeOff, Declared, Limits, VerifiedNar};
 use crate::ledger::Kept;
@@ -36,10 +37,10 @@ impl Pool {
     /// Takes one NAR from a body of any length. Nothing is kept unless all of it holds.
     ///
     /// # Errors
-    /// Which check failed and where, a body that stalls, or a failing disk.
+    /// Which check failed and where, a body that stalls, or a full or failing disk.
     pub async fn receive(
         self: &Arc<Self>,
-        body: impl Stream<Item = Result<Bytes, impl Display>> + Unpin,
+        mut body: impl Stream<Item = Result<Bytes, impl Display>> + Unpin,
         declared: Declared,
     ) -> Result<NarStored, Failure> {
         let _slot = self.slot().await?;
@@ -48,6 +49,10 @@ impl Pool {
         {
             linger(body).await;
             return Err(deleted);
+        }
+        if let Err(error) = self.takes_nars() {
+            linger(body).await;
+            return Err(error.into());
         }
         let staged = match declared.nar_hash {
             Some(nar_hash) if self.stays(&nar_hash).await? => None,
@@ -66,7 +71,7 @@ impl Pool {
         let checking = tokio::task::spawn_blocking(move || {
             ingest::check(Pieces::new(inbox), &declared, &limits)
         });
-        let (staged, fed) = self.feed(body, (staged, &mut audience), pieces).await;
+        let (staged, fed) = self.feed(&mut body, (staged, &mut audience), pieces).await;
         let checked =
             checking.await.map_err(|error| Error::Blobs(format!("checking stopped: {error}")))?;
         match (fed, checked) {
@@ -77,6 +82,9 @@ impl Pool {
             }
             (fed, checked) => {
                 discard(staged).await;
+                if let Err(Failure::Error(_)) = fed {
+                    linger(body).await;
+                }
                 fed?;
                 Err(self.refuse(checked.err()))
             }
@@ -96,6 +104,7 @@ impl Pool {
     /// The first record that does not hold, by its number.
     pub async fn receive_batch(self: &Arc<Self>, body: Bytes) -> Result<Vec<NarStored>, Failure> {
         let _slot = self.slot().await?;
+        self.takes_nars()?;
         let limits = self.limits();
         let checking = tokio::task::spawn_blocking(move || check_batch(&body, &limits));
         let (verified, refused) = checking
@@ -153,7 +162,7 @@ impl Pool {
             nar_hash,
             record: BlobRecord { nar_size, file, stored_at, candidates },
             listing,
-            leased_until: stored_at.saturating_add(self.config.upload_grace.as_secs()),
+            leased_until: clock::latest().saturating_add(self.config.upload_grace.as_secs()),
         }
     }
 

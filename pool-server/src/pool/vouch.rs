@@ -29,6 +29,7 @@ impl Pool {
         items: Vec<AttestItem>,
         receipts: bool,
     ) -> Result<Vec<Logged>, Failure> {
+        self.takes_words()?;
         let signers = self.signers();
         let served = self.store_dirs();
         let verifying = tokio::task::spawn_blocking(move || {
