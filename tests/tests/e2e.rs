@@ -6,6 +6,7 @@ mod e2e {
     mod bad_input;
     mod challenge;
     mod crash;
+    mod faults;
     mod front;
     mod guix;
     mod ledger;
