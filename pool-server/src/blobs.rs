@@ -6,6 +6,7 @@
 //! [turn](Blobs::turn), so nothing rests on conditional writes.
 
 mod file;
+mod room;
 mod staged;
 mod turns;
 
@@ -23,6 +24,7 @@ use schema::store_path::BaseName;
 use crate::rejected::Error;
 
 pub use file::{NarBody, NarFile};
+pub use room::Room;
 pub use staged::Staged;
 pub use turns::Turn;
 use turns::Turns;
@@ -37,9 +39,10 @@ const WIDTH: usize = 16;
 pub struct Blobs {
     /// Whatever this has taken is durable.
     store: Arc<dyn ObjectStore>,
-    /// The same place, but what this has taken is durable only after a [sync](Self::sync).
+    /// The same place, but what this has taken is durable only after a sync.
     unsynced: Arc<dyn ObjectStore>,
     root: PathBuf,
+    room: Room,
     turns: Turns,
 }
 
@@ -63,16 +66,30 @@ impl Blobs {
             store: local(true).map_err(failed)?,
             unsynced: local(false).map_err(failed)?,
             root: root.to_owned(),
+            room: Room::new(vec![root.to_owned()], None),
             turns: Turns::default(),
         })
+    }
+
+    /// The same, with what is to be kept free.
+    #[must_use]
+    pub fn with_room(self, room: Room) -> Self {
+        Self { room, ..self }
+    }
+
+    /// What is free, and what is kept free.
+    #[must_use]
+    pub fn room(&self) -> &Room {
+        &self.room
     }
 
     /// Begins an upload whose NAR hash is not known yet.
     ///
     /// # Errors
-    /// When the random name cannot be made.
+    /// No room, or no random name.
     pub fn stage(&self) -> Result<Staged, Error> {
-        Ok(Staged::new(Arc::clone(&self.store), staging_name()?))
+        self.room.for_nars()?;
+        Ok(Staged::new(Arc::clone(&self.store), staging_name()?, &self.root, self.room.clone()))
     }
 
     /// Waits until nobody else puts any of these NARs in place.
@@ -86,6 +103,9 @@ impl Blobs {
     /// # Errors
     /// When one cannot be written; then nothing refers to any of them.
     pub async fn place_all(&self, files: Vec<(String, Bytes)>) -> Result<(), Error> {
+        self.room.for_nars()?;
+        // Opened first: through it the kernel tells of whatever fails from now on.
+        let dir = std::fs::File::open(&self.root).map_err(Error::file("open", &self.root))?;
         let put = |(name, bytes): (String, Bytes)| async move {
             let name = object_store::path::Path::from(name);
             self.unsynced.put(&name, PutPayload::from(bytes)).await.map_err(failed)
@@ -94,14 +114,14 @@ impl Blobs {
             .buffer_unordered(WIDTH)
             .try_for_each(|_| async { Ok(()) })
             .await?;
-        self.sync().await
+        self.sync(dir).await
     }
 
-    /// Waits until everything that was written under the root is durable.
-    async fn sync(&self) -> Result<(), Error> {
+    /// Waits until everything is durable that was written under the root since `dir`, which is the
+    /// root, was opened.
+    async fn sync(&self, dir: std::fs::File) -> Result<(), Error> {
         let root = self.root.clone();
         let syncing = tokio::task::spawn_blocking(move || {
-            let dir = std::fs::File::open(&root).map_err(Error::file("open", &root))?;
             rustix::fs::syncfs(&dir).map_err(|error| Error::file("sync", &root)(error.into()))
         });
         syncing.await.map_err(|error| Error::Blobs(format!("syncing stopped: {error}")))?
@@ -159,6 +179,7 @@ impl Blobs {
     /// # Errors
     /// When it cannot be written.
     pub async fn put_log(&self, derivation: &BaseName, log: Bytes) -> Result<(), Error> {
+        self.room.for_nars()?;
         let name = log_name(derivation);
         if self.store.head(&name).await.is_ok() {
             return Ok(());

@@ -151,6 +151,9 @@ keys! {
     max_listing_size: u64 = Size("8MiB"),
     /// Memory that decompressing one upload may take: bounds zstd's window and xz's dictionary.
     max_decoder_memory: u64 = Size("256MiB"),
+    /// Bytes of the disk that uploads may not take, so that the database and the ledger have room.
+    /// Without a value 1GiB, or a twentieth of a disk that is small.
+    min_free_space: Option<u64> = OptionalSize(""),
     /// Uploads at once; more wait for their turn.
     max_uploads: NonZeroUsize = Count("64"),
     /// Connections at once; more wait to be accepted.

@@ -20,6 +20,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify};
 
 use crate::blobs::{Blobs, nar_name};
+use crate::clock;
 use crate::config::Config;
 use crate::index::{BlobRecord, Index, Marks, UnlistedRecord, Why};
 use crate::ledger::sequencer::{Roots, Sequencer, Unneeded, unix_time};
@@ -94,12 +95,15 @@ pub struct How {
 /// answers that nobody listens, nothing more is told.
 ///
 /// # Errors
-/// When the database or the disk fails; what was done until then stays done.
+/// A clock that may be wrong; and when the database or the disk fails: what was done until then stays done.
 pub fn collect(
     parts: &Parts<'_>,
     how: How,
     tell: &mut dyn FnMut(GcLine),
 ) -> Result<GcSummary, Failure> {
+    if !how.dry_run {
+        check(parts.index)?;
+    }
     let _turn = parts.gc.turn.blocking_lock();
     let began = Instant::now();
     let runtime = Handle::current();
@@ -123,6 +127,15 @@ pub fn collect(
         parts.gc.stored.store(stored, Ordering::Relaxed);
     }
     Ok(summary)
+}
+
+/// Whether anything may be collected now.
+///
+/// # Errors
+/// A clock that may be wrong, or a database that takes nothing.
+pub fn check(index: &Index) -> Result<(), Error> {
+    index.check_writable()?;
+    Ok(clock::check()?)
 }
 
 struct Collection<'c> {

@@ -4,6 +4,7 @@
 pub mod assemble;
 pub mod auth;
 pub mod blobs;
+pub mod clock;
 pub mod config;
 mod durable;
 pub mod fair;

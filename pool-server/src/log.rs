@@ -10,6 +10,8 @@ use crate::config::{Config, LogFormat};
 pub fn start(config: &Config) {
     let filter = EnvFilter::builder().parse_lossy(&config.log_level);
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // Standard error may be a file on a full disk. To tell of that there, too, is to panic.
+    let builder = builder.log_internal_errors(false);
     let _ = match config.log_format {
         LogFormat::Text => builder.with_ansi(false).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),

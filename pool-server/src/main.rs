@@ -8,15 +8,22 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pool_server::auth::Tokens;
 use pool_server::config::{self, Config, Quota, Settings};
 use pool_server::pool::Pool;
+use pool_server::rejected::Error as Fault;
+use pool_server::serve::{Ended, Signals};
 use pool_server::{http, log, serve};
 use tokio::runtime::Runtime;
 
 use cli::{Command, TokenCommand};
+
+/// For so long it is tried to open the pool anew. Then the process ends, with the reason, for whoever
+/// manages it to start it again.
+const ANEW_PATIENCE: Duration = Duration::from_secs(60);
+const ANEW_RETRY: Duration = Duration::from_millis(250);
 
 fn main() -> ExitCode {
     let (settings, command) = match cli::parse() {
@@ -47,19 +54,50 @@ fn run(settings: &Settings, command: Command) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-async fn run_pool(config: &Config) -> Result<(), pool_server::rejected::Error> {
-    let is_new = !Tokens::exist_in(&config.data);
-    let pool = Pool::open(config).await?;
-    let on_ready = |address: SocketAddr| {
-        let url = welcome::url(config, address);
-        let welcome = if is_new { welcome::text(config, &url) } else { String::new() };
-        // A pool whose output nobody reads is a pool all the same.
-        let _ = say(&format!("{welcome}listening on {url}\n"));
-    };
-    let served =
-        serve::serve(config, http::router(Arc::clone(&pool)), &pool.metrics, on_ready).await;
-    pool.close().await;
-    served
+async fn run_pool(config: &Config) -> Result<(), Fault> {
+    let mut is_new = !Tokens::exist_in(&config.data);
+    let mut pool = Pool::open(config).await?;
+    let socket = serve::listen(config)?;
+    let mut stop = Signals::listen()?;
+    loop {
+        let on_ready = |address: SocketAddr| {
+            let url = welcome::url(config, address);
+            let welcome = if is_new { welcome::text(config, &url) } else { String::new() };
+            // A pool whose output nobody reads is a pool all the same.
+            let _ = say(&format!("{welcome}listening on {url}\n"));
+        };
+        let app = http::router(Arc::clone(&pool));
+        let served =
+            serve::serve(config, &socket, app, &pool.metrics, on_ready, pool.mended()).await;
+        pool.close().await;
+        if served? == Ended::Stopped {
+            return Ok(());
+        }
+        is_new = false;
+        let promises = pool.unwritten();
+        drop(pool);
+        pool = tokio::select! {
+            biased;
+            () = stop.stop() => return Ok(()),
+            opened = open_anew(config) => opened?,
+        };
+        pool.write_promises(&promises).await?;
+    }
+}
+
+/// Opens the pool after a write had failed: what is on the disk is found as at any start. Whoever still
+/// holds a part of the old one is waited for.
+async fn open_anew(config: &Config) -> Result<Arc<Pool>, Fault> {
+    let begun = Instant::now();
+    loop {
+        match Pool::open(config).await {
+            Err(error) if begun.elapsed() < ANEW_PATIENCE => {
+                tracing::warn!(%error, "the pool does not open yet");
+                tokio::time::sleep(ANEW_RETRY).await;
+            }
+            opened => return opened,
+        }
+    }
 }
 
 fn token(config: &Config, command: TokenCommand) -> Result<(), Box<dyn Error>> {

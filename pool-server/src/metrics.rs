@@ -3,8 +3,9 @@
 mod gc;
 mod mirror;
 mod quota;
+mod storage;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::StatusCode;
@@ -166,11 +167,12 @@ fn witness_labels(witness: &str, log: &'static str) -> Vec<Label> {
 }
 
 /// Sums up what was observed, for as long as the pool runs.
-pub async fn run(metrics: Arc<Metrics>) {
+pub async fn run(metrics: Weak<Metrics>) {
     let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
-    loop {
-        ticks.tick().await;
+    while let Some(metrics) = metrics.upgrade() {
         metrics.handle.run_upkeep();
+        drop(metrics);
+        ticks.tick().await;
     }
 }
 
@@ -236,6 +238,7 @@ fn recorder() -> PrometheusRecorder {
     mirror::describe(&recorder);
     gc::describe(&recorder);
     quota::describe(&recorder);
+    storage::describe(&recorder);
     let meaning = "Ledger entries written with one sync.";
     recorder.describe_histogram(SEQUENCER_BATCH.into(), None, meaning.into());
     recorder

@@ -22,6 +22,8 @@ mod realisations;
 mod receive;
 mod report;
 mod signed;
+mod storage;
+mod unwritten;
 mod vouch;
 
 use std::sync::Arc;
@@ -36,7 +38,7 @@ use tokio::sync::Semaphore;
 
 use crate::assemble::view::{DefaultView, Panel, View};
 use crate::auth::Tokens;
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, Room};
 use crate::config::Config;
 use crate::fair::Slots;
 use crate::gc::Gc;
@@ -53,6 +55,7 @@ use flat_file::FlatFiles;
 use mirrors::Announced;
 use policies::Policies;
 use pull::Wishes;
+use unwritten::Unwritten;
 
 pub use absent::Absent;
 pub use answer::{FoundListing, FoundNar};
@@ -60,6 +63,7 @@ pub use flat_file::FlatFile;
 pub use narinfos::Line;
 pub use pull::Step;
 pub use signed::Merged;
+pub use unwritten::Promise;
 
 /// One pool and everything it holds.
 pub struct Pool {
@@ -84,6 +88,7 @@ pub struct Pool {
     announced: Announced,
     wishes: Wishes,
     gc: Arc<Gc>,
+    unwritten: Unwritten,
 }
 
 impl Pool {
@@ -96,7 +101,9 @@ impl Pool {
         let config = config.clone();
         std::fs::create_dir_all(&config.data).map_err(Error::file("make", &config.data))?;
         let index = Arc::new(Index::open(&config.data.join("index"))?);
-        let blobs = Blobs::open(&config.data.join("blobs"))?;
+        let places = ["index", "blobs"].map(|dir| config.data.join(dir));
+        let room = Room::new(places.to_vec(), config.min_free_space);
+        let blobs = Blobs::open(&config.data.join("blobs"))?.with_room(room);
         clear_unfinished(&index, &blobs).await?;
         let metrics = Arc::new(Metrics::install());
         let ledger = Ledger::open(&index, &config, &metrics)?;
@@ -105,7 +112,7 @@ impl Pool {
         logs.push(ledger.identity().log_key(LogId::Attestations)?);
         let served = [config.store_dir.clone(), StoreDir::guix()];
         let policies = Policies::open(&config.policies, &served, &logs)?;
-        tokio::spawn(crate::metrics::run(Arc::clone(&metrics)));
+        tokio::spawn(crate::metrics::run(Arc::downgrade(&metrics)));
         let default_view =
             DefaultView { k: config.view_k.get(), names: config.view_signers.clone() };
         let pool = Arc::new(Self {
@@ -124,6 +131,7 @@ impl Pool {
             announced: Announced::new(&config.mirrors),
             wishes: Wishes::new(),
             gc: Arc::default(),
+            unwritten: Unwritten::default(),
             config,
         });
         tokio::spawn(gc::run(Arc::downgrade(&pool)));
@@ -152,14 +160,6 @@ impl Pool {
     #[must_use]
     pub fn shown(&self, log: LogId) -> &Shown {
         self.ledger.shown(log)
-    }
-
-    /// Whether the pool can read what it keeps.
-    ///
-    /// # Errors
-    /// Why not.
-    pub fn check_ready(&self) -> Result<(), Error> {
-        self.index.log_size(LogId::Attestations).map(drop)
     }
 
     /// The store directory of views for clients of this kind.

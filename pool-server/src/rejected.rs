@@ -3,6 +3,8 @@
 //! The two are kept apart so that nobody logs a bad request as a fault of the server, and no
 //! fault of the server is told to a client in detail. `http` turns either into a response.
 
+mod trouble;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,6 +12,10 @@ use std::path::{Path, PathBuf};
 use http::StatusCode;
 use schema::signers::SignerError;
 use thiserror::Error;
+
+use crate::clock::Distrust;
+
+pub use trouble::Trouble;
 
 /// Why a request was not served, by fault of whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,7 +147,7 @@ impl std::error::Error for Rejected {}
 /// What failed on our side. Clients are told no more than a status.
 #[derive(Debug, Error)]
 pub enum Error {
-    /// The file system failed us. A full disk is answered with 507.
+    /// The file system failed us. What is answered depends on its [`Trouble`].
     #[error("{doing} {}: {source}", path.display())]
     File {
         /// What we were at, as in "write".
@@ -165,6 +171,15 @@ pub enum Error {
     /// The store of NARs failed us.
     #[error("blobs: {0}")]
     Blobs(String),
+    /// What is free on a disk is kept for the database and the ledger. Answered with 507.
+    #[error("no room: {0}")]
+    NoRoom(String),
+    /// Nothing is written any more until the pool is opened anew.
+    #[error(transparent)]
+    Halted(#[from] Halted),
+    /// What time it is, is not known well enough. Answered with 503.
+    #[error("not now: {0}")]
+    Clock(#[from] Distrust),
     /// Something we wrote does not read back: an operator has to look.
     #[error("damaged: {0}")]
     Damaged(String),
@@ -188,17 +203,24 @@ impl Error {
     pub fn io(doing: &'static str) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, source }
     }
+}
 
-    /// Whether the disk, or a quota on it, is full.
+/// A write of which nobody knows how much is on the disk.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("nothing is written until the pool is opened anew, since this failed: {why}")]
+pub struct Halted {
+    /// What the matter is.
+    pub trouble: Trouble,
+    /// What failed first.
+    pub why: String,
+}
+
+impl Halted {
+    /// By a write that failed.
     #[must_use]
-    pub fn is_storage_full(&self) -> bool {
-        use io::ErrorKind::{QuotaExceeded, StorageFull};
-        match self {
-            Self::File { source, .. } | Self::Io { source, .. } => {
-                matches!(source.kind(), StorageFull | QuotaExceeded)
-            }
-            _ => false,
-        }
+    pub fn by(error: &Error) -> Self {
+        let trouble = Trouble::of(error).unwrap_or(Trouble::Failing);
+        Self { trouble, why: error.to_string() }
     }
 }
 

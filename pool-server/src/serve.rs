@@ -5,9 +5,9 @@ pub mod sendfile;
 mod tls;
 
 use std::fs;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use axum::{Extension, Router};
 use axum_server::tls_rustls::RustlsAcceptor;
@@ -21,6 +21,7 @@ use crate::config::Config;
 use crate::durable;
 use crate::metrics::Metrics;
 use crate::rejected::Error;
+pub use connection::listen;
 use connection::{Door, Peer};
 use sendfile::Plain;
 
@@ -43,6 +44,20 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// Files that are open beside those of connections: the database's, and one for each NAR served.
 const OTHER_FILES: u64 = 2048;
 
+/// How long requests are waited for while the pool is opened anew. Others wait for that.
+const ANEW_DRAIN: Duration = Duration::from_secs(5);
+/// Told once in this time that no connections can be accepted.
+const TELL_AGAIN: Duration = Duration::from_secs(10);
+
+/// Why serving has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// The operator wants that.
+    Stopped,
+    /// The pool is to be opened anew, and to serve on.
+    Anew,
+}
+
 /// Tells answers that have no end of their own when to end. Every request has it among its
 /// extensions.
 #[derive(Debug, Clone)]
@@ -56,23 +71,31 @@ impl Stopping {
     }
 }
 
-/// Serves until SIGTERM or SIGINT, then finishes what is in flight, unless one comes again.
-/// `on_ready` is told the address as soon as clients can connect.
+/// Serves until SIGTERM or SIGINT, or until `anew` is done, then finishes what is in flight, unless a
+/// signal comes again. `on_ready` is told the address as soon as clients can connect.
 ///
 /// # Errors
 /// When the address or the certificate cannot be used.
 pub async fn serve(
     config: &Config,
+    socket: &TcpListener,
     app: Router,
     metrics: &Arc<Metrics>,
     on_ready: impl FnOnce(SocketAddr),
-) -> Result<(), Error> {
+    anew: impl Future<Output = ()>,
+) -> Result<Ended, Error> {
     let (mut first, mut again) = (Signals::listen()?, Signals::listen()?);
+    let end = async {
+        tokio::select! {
+            () = first.stop() => Ended::Stopped,
+            () = anew => Ended::Anew,
+        }
+    };
     tokio::select! {
-        result = serve_until(config, app, metrics, on_ready, first.stop()) => result,
+        result = serve_until(config, socket, app, metrics, on_ready, end) => result,
         () = async { again.stop().await; again.stop().await } => {
             tracing::warn!("stopped without finishing");
-            Ok(())
+            Ok(Ended::Stopped)
         }
     }
 }
@@ -83,13 +106,14 @@ pub async fn serve(
 /// When the address or the certificate cannot be used.
 pub async fn serve_until(
     config: &Config,
+    socket: &TcpListener,
     app: Router,
     metrics: &Arc<Metrics>,
     on_ready: impl FnOnce(SocketAddr),
-    stop: impl Future<Output = ()>,
-) -> Result<(), Error> {
+    stop: impl Future<Output = Ended>,
+) -> Result<Ended, Error> {
     let tls = config.tls().map(|(cert, key)| tls::Identity::load(cert, key)).transpose()?;
-    let door = Door::open(config, metrics)?;
+    let door = Door::open(config, socket, metrics)?;
     let address = door.address()?;
     let handle = Handle::new();
     let server = limited(Server::from_listener(door), config).handle(handle.clone());
@@ -97,9 +121,12 @@ pub async fn serve_until(
     on_ready(address);
     let (begun, stopping) = watch::channel(false);
     let app = app.layer(Extension(Stopping(stopping)));
+    let ended = OnceLock::new();
     let stop = async {
-        stop.await;
+        let why = stop.await;
+        let _ = ended.set(why);
         begun.send_replace(true);
+        why
     };
     let stopping = stop_gracefully(&handle, config.drain_timeout, stop);
     let app = app.into_make_service_with_connect_info::<SocketAddr>();
@@ -123,9 +150,13 @@ pub async fn serve_until(
         0 => {}
         cut => tracing::warn!(connections = cut, "closed before they had finished"),
     }
-    // Clients that look for us here should not find a closed door.
-    let _ = fs::remove_file(config.data.join(ADDRESS_FILE));
-    result.map_err(Error::io("serve"))
+    let why = ended.get().copied().unwrap_or(Ended::Stopped);
+    if why == Ended::Stopped {
+        // Clients that look for us here should not find a closed door.
+        let _ = fs::remove_file(config.data.join(ADDRESS_FILE));
+    }
+    result.map_err(Error::io("serve"))?;
+    Ok(why)
 }
 
 /// Lets this process open as many files as it may, which must be done before any part counts on
@@ -163,11 +194,18 @@ fn limited(mut server: Server<Peer>, config: &Config) -> Server<Peer> {
         .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(config.header_timeout)
         .keep_alive_timeout(PING_TIMEOUT);
-    server.first_request_timeout(config.header_timeout).accept_error_handler(|peer, error| {
-        match peer {
-            Some(Peer(address)) => tracing::debug!(%address, %error, "no connection came about"),
-            None => tracing::warn!(%error, "cannot accept connections"),
-        }
+    let told: Mutex<Option<Instant>> = Mutex::new(None);
+    server.first_request_timeout(config.header_timeout).accept_error_handler(move |peer, error| {
+        let Some(Peer(address)) = peer else {
+            // As with too many open files: it is tried again after some milliseconds.
+            let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.is_none_or(|told| told.elapsed() > TELL_AGAIN) {
+                *told = Some(Instant::now());
+                tracing::warn!(%error, "cannot accept connections");
+            }
+            return;
+        };
+        tracing::debug!(%address, %error, "no connection came about");
     })
 }
 
@@ -183,12 +221,21 @@ fn announce(config: &Config, address: SocketAddr) -> Result<(), Error> {
 async fn stop_gracefully<T>(
     handle: &Handle<Peer>,
     drain: Duration,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = Ended>,
 ) -> T {
-    stop.await;
-    tracing::info!(connections = handle.connection_count(), "stopping");
-    notify(NotifyState::Stopping);
-    handle.graceful_shutdown(Some(drain));
+    let why = stop.await;
+    let connections = handle.connection_count();
+    match why {
+        Ended::Stopped => {
+            tracing::info!(connections, "stopping");
+            notify(NotifyState::Stopping);
+            handle.graceful_shutdown(Some(drain));
+        }
+        Ended::Anew => {
+            tracing::warn!(connections, "the pool is opened anew");
+            handle.graceful_shutdown(Some(drain.min(ANEW_DRAIN)));
+        }
+    }
     std::future::pending().await
 }
 
@@ -200,13 +247,17 @@ fn notify(state: NotifyState<'_>) {
 }
 
 /// What an operator stops a server with.
-struct Signals {
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Signals {
-    fn listen() -> Result<Self, Error> {
+    /// Notices those that come from now on.
+    ///
+    /// # Errors
+    /// When the system does not let it.
+    pub fn listen() -> Result<Self, Error> {
         let on = |kind| signal(kind).map_err(Error::io("listen for signals"));
         Ok(Self {
             terminate: on(SignalKind::terminate())?,
@@ -214,7 +265,8 @@ impl Signals {
         })
     }
 
-    async fn stop(&mut self) {
+    /// Waits for one that tells to stop.
+    pub async fn stop(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}

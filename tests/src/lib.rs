@@ -4,7 +4,9 @@
 pub mod cli;
 pub mod client;
 pub mod deadline;
+pub mod disk;
 pub mod double;
+pub mod faults;
 pub mod foreign;
 pub mod front;
 pub mod guix;

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::deadline::wait_for;
+use crate::faults::Faults;
 use crate::net::Host;
 use crate::program::{built, peak_memory};
 
@@ -42,6 +43,18 @@ impl Server {
         let command = host.runs(&program(data, &format!("0.0.0.0:{PORT}"), arguments));
         let (child, _) = Self::listening(spawn(command, data), data);
         Self { child, data: data.to_owned(), address: format!("{}:{PORT}", host.address()) }
+    }
+
+    /// Starts a server whose files and clock fail as `faults` has them.
+    ///
+    /// # Panics
+    /// When it does not listen in time.
+    #[must_use]
+    pub fn start_with(faults: &Faults, data: &Path, arguments: &[&str]) -> Self {
+        let mut command = program(data, "127.0.0.1:0", arguments);
+        command.envs(faults.variables());
+        let (child, address) = Self::listening(spawn(command, data), data);
+        Self { child, data: data.to_owned(), address }
     }
 
     fn listening(mut child: Child, data: &Path) -> (Child, String) {

@@ -7,6 +7,7 @@ mod e2e {
     mod challenge;
     mod crash;
     mod fairness;
+    mod faults;
     mod front;
     mod guix;
     mod ledger;

@@ -1,5 +1,6 @@
 //! An upload on its way into the store.
 
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use object_store::{
     MultipartUpload, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutPayloadMut,
 };
 
-use super::failed;
+use super::{Room, failed};
 use crate::rejected::Error;
 
 /// Bytes kept in memory before a part is written. S3 wants parts of at least 5 MiB.
@@ -19,13 +20,23 @@ const PART: usize = 8 << 20;
 pub struct Staged {
     store: Arc<dyn ObjectStore>,
     name: Path,
+    /// Where its file lies while it is written.
+    file: PathBuf,
+    room: Room,
     buffer: PutPayloadMut,
     parts: Option<Box<dyn MultipartUpload>>,
 }
 
 impl Staged {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, name: String) -> Self {
-        Self { store, name: Path::from(name), buffer: PutPayloadMut::new(), parts: None }
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
+        name: String,
+        root: &FilePath,
+        room: Room,
+    ) -> Self {
+        let file = root.join(&name);
+        let (name, buffer) = (Path::from(name), PutPayloadMut::new());
+        Self { store, name, file, room, buffer, parts: None }
     }
 
     /// Appends bytes.
@@ -43,17 +54,31 @@ impl Staged {
     /// # Errors
     /// When they cannot be written; then nothing refers to what may be left.
     pub async fn place(mut self, name: &str) -> Result<(), Error> {
-        let name = Path::from(name);
+        let file = std::mem::take(&mut self.file);
+        let placed = self.try_place(&Path::from(name)).await;
+        if placed.is_err() {
+            // A disk that is full is not to stay so for what nobody needs. The crate's local store
+            // writes to `name#1`, and leaves that when the sync fails.
+            let mut unfinished = file.clone().into_os_string();
+            unfinished.push("#1");
+            for leftover in [file, unfinished.into()] {
+                let _ = std::fs::remove_file(leftover);
+            }
+        }
+        placed
+    }
+
+    async fn try_place(mut self, name: &Path) -> Result<(), Error> {
         if self.parts.is_none() {
             let bytes = std::mem::take(&mut self.buffer).freeze();
-            self.store.put(&name, bytes).await.map_err(failed)?;
+            self.store.put(name, bytes).await.map_err(failed)?;
             return Ok(());
         }
         self.write_part().await?;
         if let Some(mut parts) = self.parts.take() {
             parts.complete().await.map_err(failed)?;
         }
-        self.store.rename(&self.name, &name).await.map_err(failed)
+        self.store.rename(&self.name, name).await.map_err(failed)
     }
 
     /// Forgets the bytes.
@@ -72,6 +97,7 @@ impl Staged {
         if part.content_length() == 0 {
             return Ok(());
         }
+        self.room.for_nars()?;
         let parts = match &mut self.parts {
             Some(parts) => parts,
             None => {

@@ -6,7 +6,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use schema::api::Problem;
 
-use crate::rejected::{Error, Failure, Rejected};
+use crate::rejected::{Error, Failure, Rejected, Trouble};
 
 /// A failure of the JSON API.
 pub(super) struct ApiFailure(pub(super) Failure);
@@ -139,10 +139,15 @@ fn rejected_problem(rejected: Rejected) -> Problem {
 
 fn fault_problem(error: &Error) -> Problem {
     tracing::error!(%error, "a request failed by our fault");
-    let (status, code, detail) = if error.is_storage_full() {
-        (StatusCode::INSUFFICIENT_STORAGE, "storage_full", "the pool's disk is full")
-    } else {
-        (StatusCode::INTERNAL_SERVER_ERROR, "internal", "the pool failed; its log says why")
+    let trouble = Trouble::of(error);
+    let status = match trouble {
+        Some(Trouble::Full) => StatusCode::INSUFFICIENT_STORAGE,
+        Some(_) => StatusCode::SERVICE_UNAVAILABLE,
+        None => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let (code, detail, hint) = match trouble {
+        Some(trouble) => (trouble.code(), trouble.detail(), trouble.hint()),
+        None => ("internal", "the pool failed; its log says why", "tell the operator"),
     };
     Problem {
         kind: "about:blank".to_owned(),
@@ -150,6 +155,6 @@ fn fault_problem(error: &Error) -> Problem {
         title: status.canonical_reason().unwrap_or_default().to_owned(),
         code: code.to_owned(),
         detail: detail.to_owned(),
-        hint: Some("tell the operator".to_owned()),
+        hint: Some(hint.to_owned()),
     }
 }

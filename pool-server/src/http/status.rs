@@ -23,7 +23,12 @@ pub(super) async fn health() -> &'static str {
 
 pub(super) async fn ready(State(pool): State<Shared>) -> Result<String, (StatusCode, String)> {
     match pool.check_ready() {
-        Ok(()) => Ok(readiness(&pool.witness_reports(), &pool.mirror().troubles())),
+        Ok(()) => {
+            let mut troubles: Vec<String> =
+                pool.degraded().iter().map(|error| format!("degraded: {error}")).collect();
+            troubles.extend(pool.mirror().troubles());
+            Ok(readiness(&pool.witness_reports(), &troubles))
+        }
         Err(error) => {
             tracing::error!(%error, "not ready");
             Err((StatusCode::SERVICE_UNAVAILABLE, "not ready; the log says why\n".to_owned()))
@@ -31,16 +36,16 @@ pub(super) async fn ready(State(pool): State<Shared>) -> Result<String, (StatusC
     }
 }
 
-/// Ready, and what of its witnesses and of the logs that it mirrors is not as it should be: that holds
-/// up nobody who reads.
-fn readiness(witnesses: &[WitnessReport], mirrored: &[String]) -> String {
+/// Ready, and what of its witnesses, of the disk and of the logs that it mirrors is not as it should be:
+/// that holds up nobody who reads.
+fn readiness(witnesses: &[WitnessReport], troubles: &[String]) -> String {
     let mut text = "ready\n".to_owned();
     for WitnessReport { name, trouble, .. } in witnesses {
         if let Some(trouble) = trouble {
             text.push_str(&format!("witness {name}: {trouble}\n"));
         }
     }
-    for trouble in mirrored {
+    for trouble in troubles {
         text.push_str(trouble);
         text.push('\n');
     }

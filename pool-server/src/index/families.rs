@@ -144,8 +144,9 @@ const WRITE_BUFFERS: usize = 32 << 20;
 /// The write-ahead log is cut at this size, in bytes, so that a start replays little.
 const MAX_WAL: u64 = 64 << 20;
 
-pub(super) fn database_options() -> Options {
-    let mut options = Options::default();
+pub(super) fn database_options() -> Result<Options, rocksdb::Error> {
+    // After a failure it does not go on by itself: see `rocks::writes`.
+    let mut options = Options::default().get_options_from_string("max_bgerror_resume_count=0")?;
     options.create_if_missing(true);
     options.create_missing_column_families(true);
     options.set_db_write_buffer_size(WRITE_BUFFERS);
@@ -154,7 +155,7 @@ pub(super) fn database_options() -> Options {
     options.set_keep_log_file_num(2);
     options.set_max_log_file_size(1 << 20);
     options.set_max_open_files(512);
-    options
+    Ok(options)
 }
 
 pub(super) fn descriptors() -> Vec<ColumnFamilyDescriptor> {

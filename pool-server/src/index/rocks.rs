@@ -8,12 +8,11 @@ mod mirror;
 mod pins;
 mod side_documents;
 mod verifiable_map;
+mod writes;
 
 use std::path::Path;
 
-use rocksdb::{
-    ColumnFamily, DB, DBPinnableSlice, Direction, IteratorMode, WriteBatch, WriteOptions,
-};
+use rocksdb::{ColumnFamily, DB, DBPinnableSlice, Direction, IteratorMode, WriteBatch};
 
 use schema::attestation::Entry;
 use schema::claim::Claim;
@@ -21,11 +20,12 @@ use schema::hash::{ClaimId, FileHash, NarHash};
 use schema::store_path::HashPart;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use super::families::{self, Family};
 use super::record;
 use super::{BlobRecord, LoggedKey, PathRecord};
-use crate::rejected::Error;
+use crate::rejected::{Error, Halted};
 
 pub use marks::Marks;
 pub use verifiable_map::{GrownMap, Listed, MapNow, MapState};
@@ -35,6 +35,7 @@ type Row = (Vec<u8>, Vec<u8>);
 /// The index of one pool. Only one process has it open.
 pub struct Index {
     database: DB,
+    halted: watch::Sender<Option<Halted>>,
 }
 
 impl Index {
@@ -43,10 +44,10 @@ impl Index {
     /// # Errors
     /// When another process has it open, or it cannot be read or written.
     pub fn open(dir: &Path) -> Result<Self, Error> {
-        let options = families::database_options();
+        let options = families::database_options().map_err(|error| open_error(dir, &error))?;
         let database = DB::open_cf_descriptors(&options, dir, families::descriptors())
             .map_err(|error| open_error(dir, &error))?;
-        let index = Self { database };
+        let index = Self { database, halted: watch::Sender::default() };
         index.find_divergences()?;
         Ok(index)
     }
@@ -176,7 +177,9 @@ impl Index {
     /// # Errors
     /// As [`path`](Self::path).
     pub fn note_pending(&self, file: &str) -> Result<(), Error> {
-        self.database.put_cf(self.family(&families::PENDING)?, file, []).map_err(failed)
+        let mut batch = self.batch();
+        batch.put(&families::PENDING, file.as_bytes(), &[])?;
+        self.write(batch.writes, false)
     }
 
     /// Forgets that files were about to be put in place, or removed. A crash may bring the notes back,
@@ -188,7 +191,7 @@ impl Index {
         let mut writes = WriteBatch::default();
         let family = self.family(&families::PENDING)?;
         files.iter().for_each(|file| writes.delete_cf(family, file));
-        self.database.write(writes).map_err(failed)
+        self.write(writes, false)
     }
 
     /// The files that were about to be put in place, or removed, when the pool was last stopped.
@@ -329,11 +332,10 @@ impl Batch<'_> {
     /// Makes the changes and waits until they would survive a crash of the machine.
     ///
     /// # Errors
-    /// When they could not be written; then none was made.
+    /// When they could not be written; then none is seen, and nothing more is written, until the
+    /// index is opened anew. After that, all of them are seen or none.
     pub fn commit(self) -> Result<(), Error> {
-        let mut durable = WriteOptions::default();
-        durable.set_sync(true);
-        self.index.database.write_opt(self.writes, &durable).map_err(failed)
+        self.index.write(self.writes, true)
     }
 
     fn delete(&mut self, family: &Family, key: &[u8]) -> Result<(), Error> {

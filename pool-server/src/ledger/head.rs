@@ -32,18 +32,20 @@ struct Newest {
 }
 
 impl Head {
-    /// Opens the head in the file at `path`; none when there is no such file.
+    /// Opens the head in the file at `path`; none when there is no such file. What is read may be
+    /// from a write of which the sync failed: the kernel has it then, and the disk does not. So it is
+    /// written anew, into a new file, before anything rests on it.
     ///
     /// # Errors
-    /// A file that cannot be read, or in which no slot holds a checkpoint by `key`.
+    /// A file that cannot be read or written, or in which no slot holds a checkpoint by `key`.
     pub(super) fn open(path: &Path, key: &VerifierKey) -> Result<Option<Self>, Error> {
-        let file = match OpenOptions::new().read(true).write(true).open(path) {
+        let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::file("open", path)(error)),
         };
-        let newest = newest(&file, path, key)?;
-        Ok(Some(Self { file, path: path.to_owned(), key: key.clone(), newest }))
+        let found = newest(&file, path, key)?;
+        Self::create(path, key, &found.checkpoint).map(Some)
     }
 
     /// Makes the head of a new log.
@@ -58,7 +60,10 @@ impl Head {
         let mut slots = slot_bytes(path, first)?;
         slots.resize(SLOT * SLOTS, 0);
         durable::replace(path, &slots, durable::PUBLIC)?;
-        Self::open(path, key)?.ok_or_else(|| damaged(path, "it vanished as soon as it was made"))
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        let file = file.map_err(Error::file("open", path))?;
+        let newest = newest(&file, path, key)?;
+        Ok(Self { file, path: path.to_owned(), key: key.clone(), newest })
     }
 
     /// The head.
@@ -71,6 +76,7 @@ impl Head {
     ///
     /// # Errors
     /// A smaller checkpoint, a file that somebody else has changed, or one that cannot be written.
+    /// What the disk has is not known then, and this head must be opened anew.
     pub(super) fn advance(&mut self, to: SignedCheckpoint) -> Result<(), Error> {
         let found = newest(&self.file, &self.path, &self.key)?;
         let known = &self.newest.checkpoint;

@@ -179,7 +179,7 @@ impl Worker {
         let number = stage.append(&mut batch, &grown.leaf().to_bytes())?;
         batch.commit()?;
         self.log.written(stage);
-        self.log.sign()?;
+        self.log.sign().map_err(|error| self.index.halt(&error))?;
         self.wait_until_seen();
         if self.shown.published().size() > number { grown.commit(number) } else { Ok(()) }
     }

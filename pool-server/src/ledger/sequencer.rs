@@ -9,7 +9,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use schema::api::KeyEventLogged;
 use schema::claim::Claim;
@@ -256,18 +255,17 @@ impl Worker {
             Ok(stages) => self.publish(stages, roll).err(),
             Err(error) => Some(error),
         };
-        let failed = failed.map(|error| error.to_string());
         if let Some(error) = &failed {
             tracing::error!(%error, "a group of changes was not written, or not signed");
         }
         for answer in answers {
-            answer(failed.as_deref());
+            answer(failed.as_ref());
         }
         reached(Step::Answered);
     }
 
-    /// Signs and shows what was written. Should it fail, the entries stay written and unsigned, and
-    /// go out with the next group, or after the next start.
+    /// Signs and shows what was written. Should it fail, the entries stay written and unsigned until
+    /// the pool is opened anew: what the head's file has then is not known before.
     fn publish(&mut self, stages: Stages, roll: Option<Roll>) -> Result<(), Error> {
         // A crash here leaves the whole group written. The next start signs it; whoever was not
         // answered asks again and is told where it stands.
@@ -285,13 +283,13 @@ impl Worker {
             *self.roll.write().unwrap_or_else(std::sync::PoisonError::into_inner) = Arc::new(roll);
         }
         // First the keys: nobody is to see an attestation by a key of which they cannot know.
-        self.logs.keys.sign()?;
-        self.logs.attestations.sign()
+        let signed = self.logs.keys.sign().and_then(|()| self.logs.attestations.sign());
+        signed.map_err(|error| self.index.halt(&error).into())
     }
 }
 
 /// Sends an answer, once it is known whether the group failed, and why.
-type Reply = Box<dyn FnOnce(Option<&str>) + Send>;
+type Reply = Box<dyn FnOnce(Option<&Error>) + Send>;
 
 /// Takes an order into the group; the answer goes out once the group is written or has failed.
 fn answer_later(group: &mut Group<'_>, order: Order) -> Reply {
@@ -317,7 +315,10 @@ fn answer_later(group: &mut Group<'_>, order: Order) -> Reply {
 fn reply<T: Send + 'static>(answer: Answer<T>, result: Result<T, Failure>) -> Reply {
     Box::new(move |failed| {
         let result = match failed {
-            Some(error) => result.and_then(|_| Err(Error::Index(error.to_owned()).into())),
+            Some(Error::Halted(halted)) => {
+                result.and_then(|_| Err(Error::from(halted.clone()).into()))
+            }
+            Some(error) => result.and_then(|_| Err(Error::Index(error.to_string()).into())),
             None => result,
         };
         // Whoever asked may have gone; what was written stays.
@@ -325,13 +326,10 @@ fn reply<T: Send + 'static>(answer: Answer<T>, result: Result<T, Failure>) -> Re
     })
 }
 
-/// POSIX seconds now; zero on a machine whose clock stands before 1970.
+/// POSIX seconds now, by the pool's [clock](crate::clock).
 #[must_use]
 pub fn unix_time() -> u64 {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    #[cfg(test)]
-    let now = now + crate::pool::interleaved::stage::ahead();
-    now
+    crate::clock::now()
 }
 
 #[cfg(test)]

@@ -203,6 +203,7 @@ impl Pool {
     /// # Errors
     /// A failing disk.
     pub async fn put_log(&self, derivation: &BaseName, log: Bytes) -> Result<(), Error> {
+        self.takes_nars()?;
         self.blobs.put_log(derivation, log).await
     }
 }

@@ -31,6 +31,7 @@ impl Pool {
     pub async fn put_debug_info(&self, build_id: BuildId, json: &[u8]) -> Result<bool, Failure> {
         let DebugInfo { archive, member } =
             serde_json::from_slice(json).map_err(|error| malformed(&error))?;
+        self.takes_words()?;
         let record = DebugInfoRecord { archive: archive.file_hash(), member };
         self.ledger.sequencer().keep_debug_info(build_id, record).await
     }

@@ -28,7 +28,16 @@ const MAX_PIN_NAME_LEN: usize = 200;
 
 impl Pool {
     /// Collects, and tells of it line by line; the last line sums it up.
-    pub fn collect(self: &Arc<Self>, dry_run: bool) -> mpsc::Receiver<Result<GcLine, Failure>> {
+    ///
+    /// # Errors
+    /// When nothing may be collected now.
+    pub fn collect(
+        self: &Arc<Self>,
+        dry_run: bool,
+    ) -> Result<mpsc::Receiver<Result<GcLine, Failure>>, Error> {
+        if !dry_run {
+            gc::check(&self.index)?;
+        }
         let (lines, told) = mpsc::channel(LINES);
         let pool = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
@@ -39,7 +48,7 @@ impl Pool {
             let end = pool.collect_now(How { dry_run, gently: false }, &mut tell);
             let _ = lines.blocking_send(end.map(GcLine::End));
         });
-        told
+        Ok(told)
     }
 
     pub(super) fn collect_now(

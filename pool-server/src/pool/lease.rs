@@ -9,9 +9,10 @@ use schema::hash::{FileHash, NarHash};
 use schema::store_path::HashPart;
 
 use super::Pool;
+use crate::clock;
 use crate::config::AbsentNars;
 use crate::index::{ClaimRecord, FileRecord, LeaseRecord};
-use crate::ledger::sequencer::{MAX_GROUP, unix_time};
+use crate::ledger::sequencer::MAX_GROUP;
 use crate::place::{Place, at};
 use crate::rejected::{Error, Failure};
 
@@ -22,7 +23,7 @@ impl Pool {
     /// Promises files for so long. Answers with whether each is: one that is not has just gone, and
     /// must not be named.
     pub(super) async fn lease(&self, files: &[Named], lease: Duration) -> Result<Vec<bool>, Error> {
-        let until = unix_time().saturating_add(lease.as_secs());
+        let until = clock::latest().saturating_add(lease.as_secs());
         let hashes: Vec<NarHash> = files.iter().map(|(nar_hash, _)| *nar_hash).collect();
         let known = self.index.leases(&hashes)?;
         let covers = |((_, file_hash), known): (&Named, &Option<_>)| {
@@ -39,13 +40,24 @@ impl Pool {
         let longer = until.saturating_add(lease.as_secs() / 4);
         for open in open.chunks(MAX_GROUP) {
             at(Place::TooShort).await;
-            let wanted = open.iter().map(|open| files[*open]).collect();
-            let leased = self.ledger.sequencer().lease(wanted, longer).await.map_err(ours)?;
+            let wanted: Vec<Named> = open.iter().map(|open| files[*open]).collect();
+            let leased = self.promise(wanted, longer).await?;
             for (open, leased) in open.iter().zip(leased) {
                 promised[*open] = leased;
             }
         }
         Ok(promised)
+    }
+
+    async fn promise(&self, files: Vec<Named>, until: u64) -> Result<Vec<bool>, Error> {
+        if self.index.check_writable().is_ok() {
+            match self.ledger.sequencer().lease(files.clone(), until).await.map_err(ours) {
+                Err(Error::Halted(_)) => {}
+                leased => return leased,
+            }
+        }
+        // Readers are not held up: while nothing can be written, nothing is swept, either.
+        files.iter().map(|named| self.remember(named, until)).collect()
     }
 
     /// Promises those of these NARs that are here and shown. Answers with the file of each.

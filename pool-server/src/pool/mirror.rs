@@ -115,7 +115,10 @@ impl Pool {
         // What has ended may be looked at once more.
         let pieces = Box::pin(pieces.fuse());
         let mut incoming = Incoming { pieces, buffer: BytesMut::new() };
-        let uploaded = self.mirror_upload(&mut incoming).await;
+        let uploaded = match self.takes_words() {
+            Ok(()) => self.mirror_upload(&mut incoming).await,
+            Err(error) => Err(error.into()),
+        };
         if uploaded.is_err() {
             linger(incoming.pieces).await;
         }
@@ -189,6 +192,7 @@ impl Pool {
                 format!("{} claims; at most {MAX_CLAIM_TEXTS} are allowed", request.texts.len());
             return Err(Rejected::too_large("too_many_claims", detail).into());
         }
+        self.takes_words()?;
         let parse = |(at, text): (usize, &String)| {
             Claim::parse(text.as_bytes()).map_err(|why| {
                 Rejected::unprocessable("claim_malformed", format!("claim {at}: {why}"))
@@ -216,6 +220,7 @@ impl Pool {
     /// Too many, or a failing database.
     pub async fn elsewhere(&self, request: ElsewhereRequest) -> Result<usize, Failure> {
         check_count(request.nars.len())?;
+        self.takes_words()?;
         let mut nars = Vec::with_capacity(request.nars.len());
         for NarElsewhere { nar_hash, source, file, wanted } in request.nars {
             check_source(&source)?;

@@ -124,6 +124,7 @@ impl Pool {
             // Of one that has told nothing, nothing is known to be there.
             self.metrics.mirror_behind(key.name().as_str(), behind.unwrap_or(published));
         }
+        self.count_room();
         self.metrics.render()
     }
 }

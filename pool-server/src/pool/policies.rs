@@ -9,7 +9,6 @@ mod heard;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use schema::api::{Refused, RefusedCode};
 use schema::decide::{Closure, Decision, Hearing, Outcome, Said, closure, decide};
@@ -21,6 +20,7 @@ use schema::tlog::note::VerifierKey;
 
 use self::heard::Heard;
 use super::Pool;
+use crate::clock;
 use crate::index::{AttestationRecord, ClaimRecord, LedgerId, PathRecord};
 use crate::rejected::Error;
 use crate::roll::Roll;
@@ -110,7 +110,7 @@ impl Pool {
             let detail = format!("this pool holds no policy called {name}");
             return Ok(Err(Refused { code: RefusedCode::UnknownPolicy, detail }));
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let now = clock::now();
         let heard = self.heard(&held.policy, now);
         let ledgers = heard.iter().map(|it| (it.ledger, it.size, it.signers.events())).collect();
         let moment = Moment { ledgers, time: now / STANDING };

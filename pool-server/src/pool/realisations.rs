@@ -51,6 +51,7 @@ impl Pool {
             );
             return Err(Rejected::unprocessable("wrong_output", detail).into());
         }
+        self.takes_words()?;
         let signers = self.signers();
         let (known, unknown) = part(&signed.signatures, &signers);
         check_signed(Document::Realisation, id, view, &known, &unknown)?;

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::Pool;
 use super::pull::Audience;
 use crate::blobs::Staged;
+use crate::clock;
 use crate::config::Measure;
 use crate::fair::Slot;
 use crate::index::{BlobRecord, FileRecord};
@@ -36,10 +37,11 @@ impl Pool {
     /// Takes one NAR from a body of any length. Nothing is kept unless all of it holds.
     ///
     /// # Errors
-    /// Too many NARs by this token, which check failed and where, a body that stalls, or a failing disk.
+    /// Too many NARs by this token, which check failed and where, a body that stalls, or a full or
+    /// failing disk.
     pub async fn receive(
         self: &Arc<Self>,
-        body: impl Stream<Item = Result<Bytes, impl Display>> + Unpin,
+        mut body: impl Stream<Item = Result<Bytes, impl Display>> + Unpin,
         declared: Declared,
         by: &Account,
     ) -> Result<NarStored, Failure> {
@@ -53,6 +55,10 @@ impl Pool {
         {
             linger(body).await;
             return Err(deleted);
+        }
+        if let Err(error) = self.takes_nars() {
+            linger(body).await;
+            return Err(error.into());
         }
         let staged = match declared.nar_hash {
             Some(nar_hash) if self.stays(&nar_hash).await? => None,
@@ -71,7 +77,7 @@ impl Pool {
         let checking = tokio::task::spawn_blocking(move || {
             ingest::check(Inbox::new(inbox), &declared, &limits)
         });
-        let (staged, fed) = self.feed(body, (staged, &mut audience), pieces).await;
+        let (staged, fed) = self.feed(&mut body, (staged, &mut audience), pieces).await;
         let checked =
             checking.await.map_err(|error| Error::Blobs(format!("checking stopped: {error}")))?;
         match (fed, checked) {
@@ -82,6 +88,9 @@ impl Pool {
             }
             (fed, checked) => {
                 discard(staged).await;
+                if let Err(Failure::Error(_)) = fed {
+                    linger(body).await;
+                }
                 fed?;
                 Err(self.refuse(checked.err()))
             }
@@ -105,6 +114,7 @@ impl Pool {
         by: &Account,
     ) -> Result<Vec<NarStored>, Failure> {
         let _slot = self.slot(by).await?;
+        self.takes_nars()?;
         let (pool, by) = (Arc::clone(self), by.clone());
         let checking = tokio::task::spawn_blocking(move || {
             check_batch(&body, &pool.limits(), (&pool.accounts, &by))
@@ -164,7 +174,7 @@ impl Pool {
             nar_hash,
             record: BlobRecord { nar_size, file, stored_at, candidates },
             listing,
-            leased_until: stored_at.saturating_add(self.config.upload_grace.as_secs()),
+            leased_until: clock::latest().saturating_add(self.config.upload_grace.as_secs()),
         }
     }
 

@@ -36,6 +36,7 @@ impl Pool {
         receipts: bool,
         by: &Account,
     ) -> Result<Vec<Logged>, Failure> {
+        self.takes_words()?;
         self.accounts.take(by, Measure::Attestations, items.len() as u64)?;
         let signers = self.signers();
         let served = self.store_dirs();

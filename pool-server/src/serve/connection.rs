@@ -49,21 +49,35 @@ pub(super) struct Door {
     metrics: Arc<Metrics>,
 }
 
+/// Takes the socket that systemd handed over; without one, binds the configured address. Connections
+/// wait there while there is no server.
+///
+/// # Errors
+/// An address that cannot be used.
+pub fn listen(config: &Config) -> Result<std::net::TcpListener, Error> {
+    let handed = ListenFd::from_env()
+        .take_tcp_listener(0)
+        .map_err(Error::io("take the socket that was handed over"))?;
+    let bind = || std::net::TcpListener::bind(config.listen);
+    let ready = handed.map_or_else(bind, Ok).and_then(|socket| {
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    });
+    ready.map_err(|why| Error::Setup {
+        detail: format!("cannot listen on {}: {why}", config.listen),
+        hint: "--listen takes another address; port 0 lets the kernel choose".to_owned(),
+    })
+}
+
 impl Door {
-    /// Takes the socket that systemd handed over; without one, binds the configured address.
-    pub(super) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, Error> {
-        let handed = ListenFd::from_env()
-            .take_tcp_listener(0)
-            .map_err(Error::io("take the socket that was handed over"))?;
-        let bind = || std::net::TcpListener::bind(config.listen);
-        let ready = handed.map_or_else(bind, Ok).and_then(|socket| {
-            socket.set_nonblocking(true)?;
-            TcpListener::from_std(socket)
-        });
-        let listener = ready.map_err(|why| Error::Setup {
-            detail: format!("cannot listen on {}: {why}", config.listen),
-            hint: "--listen takes another address; port 0 lets the kernel choose".to_owned(),
-        })?;
+    /// Stands at this socket, which outlasts it.
+    pub(super) fn open(
+        config: &Config,
+        socket: &std::net::TcpListener,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, Error> {
+        let listener = socket.try_clone().and_then(TcpListener::from_std);
+        let listener = listener.map_err(Error::io("take the socket"))?;
         Ok(Self {
             listener,
             slots: Arc::new(Semaphore::new(config.max_connections.get())),

@@ -43,8 +43,14 @@ impl Running {
         let (ready, address) = oneshot::channel();
         let done = runtime.spawn(async move {
             let on_ready = |address| ready.send(address).unwrap();
-            serve_until(&config, app, &Arc::new(Metrics::install()), on_ready, stopped.notified())
+            let socket = listen(&config)?;
+            let stop = async {
+                stopped.notified().await;
+                Ended::Stopped
+            };
+            serve_until(&config, &socket, app, &Arc::new(Metrics::install()), on_ready, stop)
                 .await
+                .map(drop)
         });
         let address = runtime.block_on(address).unwrap();
         Self { runtime, address, data, stop, done: Some(done) }
@@ -260,17 +266,7 @@ fn an_address_in_use_is_told_with_a_remedy() {
     let mut settings = Settings::default();
     settings.add_flag("listen", &running.address.to_string()).unwrap();
     let config = settings.config().unwrap();
-    let failed = running
-        .runtime
-        .block_on(serve_until(
-            &config,
-            hello(),
-            &Arc::new(Metrics::install()),
-            |_| {},
-            std::future::pending(),
-        ))
-        .unwrap_err()
-        .to_string();
+    let failed = listen(&config).unwrap_err().to_string();
     assert!(failed.starts_with(&format!("cannot listen on {}: ", running.address)), "{failed}");
     assert!(failed.contains("hint: --listen"), "{failed}");
 }

@@ -152,7 +152,9 @@ impl<'i> Marks<'i> {
     fn clear(&self) -> Result<(), Error> {
         let family = self.index.family(&MARKS)?;
         let (from, to) = ([0], [END]);
-        self.index.database.delete_range_cf_opt(family, from, to, &self.options).map_err(failed)
+        self.index.check_writable()?;
+        let cleared = self.index.database.delete_range_cf_opt(family, from, to, &self.options);
+        cleared.map_err(|error| self.index.halt(&failed(error)).into())
     }
 
     fn is_there(&self, key: &[u8]) -> Result<bool, Error> {
@@ -163,7 +165,9 @@ impl<'i> Marks<'i> {
 
     fn put(&self, key: &[u8], value: &[u8]) -> Result<(), Error> {
         let family = self.index.family(&MARKS)?;
-        self.index.database.put_cf_opt(family, key, value, &self.options).map_err(failed)
+        self.index.check_writable()?;
+        let put = self.index.database.put_cf_opt(family, key, value, &self.options);
+        put.map_err(|error| self.index.halt(&failed(error)).into())
     }
 
     fn rows(

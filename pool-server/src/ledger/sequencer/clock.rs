@@ -3,7 +3,8 @@
 use schema::attestation::Entry;
 use schema::key_event::KeyEntry;
 
-use super::{Logs, unix_time};
+use super::Logs;
+use crate::clock;
 use crate::index::{Index, LogId};
 use crate::rejected::Error;
 
@@ -18,11 +19,13 @@ impl Clock {
     /// # Errors
     /// An entry that does not read, or a failing database.
     pub(super) fn after(index: &Index, logs: &Logs) -> Result<Self, Error> {
-        Ok(Self { last: last_time(index, logs)? })
+        let last = last_time(index, logs)?;
+        clock::heed(last);
+        Ok(Self { last })
     }
 
     pub(super) fn now(&mut self) -> u64 {
-        self.last = self.last.max(unix_time());
+        self.last = self.last.max(clock::now());
         self.last
     }
 }
