@@ -83,25 +83,27 @@ impl Pool {
         self.wishes.listen()
     }
 
-    /// Why the NARs of a path are not here, and where they are.
+    /// Why the NARs of a path are not here, and where they are. Nothing, if one has come meanwhile.
     pub(super) fn saying_why(
         &self,
         mut refused: Refused,
         hash_part: &HashPart,
         record: Option<&PathRecord>,
-    ) -> Result<Refused, Error> {
+    ) -> Result<Option<Refused>, Error> {
         if let Some(deletion) = self.index.deletion(hash_part)? {
             let DeletionRecord { path, reason, .. } = deletion;
             let detail = format!("{path} was taken down by the operator: {reason}");
-            return Ok(Refused { code: RefusedCode::Deleted, detail });
+            return Ok(Some(Refused { code: RefusedCode::Deleted, detail }));
         }
         let claims = record.into_iter().flat_map(|record| &record.claims);
         for claim in claims.filter(|claim| claim.file.is_none()) {
             let (path, nar_hash) = (claim.claim.path(), claim.claim.nar_hash());
-            if let Listing::Unlisted(why) | Listing::Gone(why) =
-                self.index.listing_state(&nar_hash)?
-            {
-                refused = unlisted(path, &nar_hash, &why);
+            match self.index.listing_state(&nar_hash)? {
+                Listing::Unlisted(why) | Listing::Gone(why) => {
+                    refused = unlisted(path, &nar_hash, &why);
+                }
+                Listing::Listed => return Ok(None),
+                Listing::Absent => {}
             }
             if let Some(known) = self.index.elsewhere(&nar_hash)? {
                 let soon = if known.wanted { ", and is to come here" } else { "" };
@@ -110,7 +112,7 @@ impl Pool {
                 break;
             }
         }
-        Ok(refused)
+        Ok(Some(refused))
     }
 }
 

@@ -98,12 +98,30 @@ impl Pool {
         dialect: Dialect,
         hash_part: HashPart,
     ) -> Result<Line, Error> {
+        for _ in 0..TRIES {
+            if let Some(line) = self.try_line(view, dialect, hash_part)? {
+                return Ok(line);
+            }
+        }
+        Ok(restless(hash_part))
+    }
+
+    /// Nothing, if the NAR has come while it was told why it is missing.
+    fn try_line(
+        &self,
+        view: &View,
+        dialect: Dialect,
+        hash_part: HashPart,
+    ) -> Result<Option<Line>, Error> {
         let roll = self.roll();
         let record = self.record_of(&hash_part)?;
         let shown = self.shown_by(view, dialect, &hash_part, record.as_ref(), &roll)?;
         let shown = match shown {
             Err(refused) if refused.code == RefusedCode::NoNar => {
-                Err(self.saying_why(refused, &hash_part, record.as_ref())?)
+                match self.saying_why(refused, &hash_part, record.as_ref())? {
+                    Some(refused) => Err(refused),
+                    None => return Ok(None),
+                }
             }
             shown => shown,
         };
@@ -113,13 +131,13 @@ impl Pool {
             let file = (claim.nar_hash(), shown.file().file_hash);
             Ok((self.printed(&shown, view, dialect, &roll)?, references, file))
         });
-        Ok(match answer {
+        Ok(Some(match answer {
             Ok((text, references, file)) => {
                 let line = BatchLine { hash_part, narinfo: Some(text), refused: None };
                 Line { line, references, file: Some(file) }
             }
             Err(refused) => untold(hash_part, refused),
-        })
+        }))
     }
 
     fn printed(
