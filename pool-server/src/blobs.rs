@@ -6,6 +6,7 @@
 //! [turn](Blobs::turn), so nothing rests on conditional writes.
 
 mod file;
+mod links;
 mod staged;
 mod turns;
 
@@ -23,6 +24,7 @@ use schema::store_path::BaseName;
 use crate::rejected::Error;
 
 pub use file::{NarBody, NarFile};
+pub use links::Removing;
 pub use staged::Staged;
 pub use turns::Turn;
 use turns::Turns;
@@ -41,6 +43,8 @@ pub struct Blobs {
     unsynced: Arc<dyn ObjectStore>,
     root: PathBuf,
     turns: Turns,
+    /// Held for writing by whoever removes files.
+    removals: tokio::sync::RwLock<()>,
 }
 
 impl Blobs {
@@ -64,6 +68,7 @@ impl Blobs {
             unsynced: local(false).map_err(failed)?,
             root: root.to_owned(),
             turns: Turns::default(),
+            removals: tokio::sync::RwLock::default(),
         })
     }
 
@@ -132,11 +137,12 @@ impl Blobs {
         Ok(())
     }
 
-    /// Removes files of NARs that are forgotten, for good; the caller has their turns.
+    /// Removes files of NARs that are forgotten, for good; the caller has their turns, and waited until
+    /// files may go.
     ///
     /// # Errors
     /// When one is there and cannot be removed.
-    pub async fn remove(&self, names: Vec<String>) -> Result<(), Error> {
+    pub async fn remove(&self, names: Vec<String>, _: &Removing<'_>) -> Result<(), Error> {
         let root = self.root.clone();
         let removing = tokio::task::spawn_blocking(move || {
             for path in names.iter().map(|name| root.join(name)) {
@@ -186,6 +192,14 @@ impl Blobs {
 #[must_use]
 pub fn nar_name(nar_hash: &NarHash, compression: Compression) -> String {
     format!("nar/{}.nar{}", nar_hash.to_nix32(), compression.suffix())
+}
+
+/// What the name of a NAR's object says.
+#[must_use]
+pub fn parse_nar_name(name: &str) -> Option<(NarHash, Compression)> {
+    let (digits, suffix) = name.strip_prefix("nar/")?.split_once(".nar")?;
+    let hash = NarHash::from_nix32(digits).ok()?;
+    Some((hash, Compression::from_suffix(suffix)?))
 }
 
 fn staging_name() -> Result<String, Error> {

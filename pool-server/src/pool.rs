@@ -2,6 +2,7 @@
 
 mod absent;
 mod answer;
+mod backup;
 mod debug_info;
 mod divergence;
 mod evidence;
@@ -24,11 +25,9 @@ mod report;
 mod signed;
 mod vouch;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use schema::claim::Dialect;
-use schema::compression::Compression;
-use schema::hash::NarHash;
 use schema::signers::Signers;
 use schema::store_path::StoreDir;
 use schema::tlog::note::VerifierKey;
@@ -36,13 +35,14 @@ use tokio::sync::Semaphore;
 
 use crate::assemble::view::{DefaultView, Panel, View};
 use crate::auth::Tokens;
-use crate::blobs::Blobs;
+use crate::blobs::{self, Blobs};
 use crate::config::Config;
 use crate::fair::Slots;
 use crate::gc::Gc;
 use crate::index::{Index, LogId};
 use crate::ingest::Limits;
 use crate::ledger::Ledger;
+use crate::ledger::restored::Restored;
 use crate::ledger::shown::Shown;
 use crate::metrics::Metrics;
 use crate::quota::Accounts;
@@ -83,6 +83,7 @@ pub struct Pool {
     flat_files: FlatFiles,
     announced: Announced,
     wishes: Wishes,
+    backing_up: Mutex<()>,
     gc: Arc<Gc>,
 }
 
@@ -95,6 +96,7 @@ impl Pool {
     pub async fn open(config: &Config) -> Result<Arc<Self>, Error> {
         let config = config.clone();
         std::fs::create_dir_all(&config.data).map_err(Error::file("make", &config.data))?;
+        Restored::read(&config.data)?;
         let index = Arc::new(Index::open(&config.data.join("index"))?);
         let blobs = Blobs::open(&config.data.join("blobs"))?;
         clear_unfinished(&index, &blobs).await?;
@@ -123,6 +125,7 @@ impl Pool {
             flat_files: FlatFiles::new(),
             announced: Announced::new(&config.mirrors),
             wishes: Wishes::new(),
+            backing_up: Mutex::default(),
             gc: Arc::default(),
             config,
         });
@@ -193,7 +196,7 @@ impl Pool {
 async fn clear_unfinished(index: &Index, blobs: &Blobs) -> Result<(), Error> {
     let mut batch = index.batch();
     for name in index.pending()? {
-        let kept = match parse_nar_name(&name) {
+        let kept = match blobs::parse_nar_name(&name) {
             Some((nar_hash, compression)) => {
                 index.blob(&nar_hash)?.is_some_and(|blob| blob.file.compression == compression)
             }
@@ -206,10 +209,4 @@ async fn clear_unfinished(index: &Index, blobs: &Blobs) -> Result<(), Error> {
         batch.clear_pending(&name)?;
     }
     batch.commit()
-}
-
-fn parse_nar_name(name: &str) -> Option<(NarHash, Compression)> {
-    let (digits, suffix) = name.strip_prefix("nar/")?.split_once(".nar")?;
-    let hash = NarHash::from_nix32(digits).ok()?;
-    Some((hash, Compression::from_suffix(suffix)?))
 }

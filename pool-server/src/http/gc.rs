@@ -39,7 +39,7 @@ pub(super) async fn collect(
     body: Body,
 ) -> Result<Response, ApiFailure> {
     let request: GcRequest = read_json(body, MAX_BODY, &pool.config).await?;
-    let lines = pool.collect(request.dry_run);
+    let lines = pool.collect(request.dry_run)?;
     let lines = stream::unfold(lines, async |mut lines| {
         let line = match timeout(SILENCE, lines.recv()).await {
             Ok(line) => line?,

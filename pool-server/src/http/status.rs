@@ -23,7 +23,13 @@ pub(super) async fn health() -> &'static str {
 
 pub(super) async fn ready(State(pool): State<Shared>) -> Result<String, (StatusCode, String)> {
     match pool.check_ready() {
-        Ok(()) => Ok(readiness(&pool.witness_reports(), &pool.mirror().troubles())),
+        Ok(()) => {
+            let mut text = readiness(&pool.witness_reports(), &pool.mirror().troubles());
+            if let Some(restored) = pool.restored() {
+                text.push_str(&format!("{}\n", restored.refusal()));
+            }
+            Ok(text)
+        }
         Err(error) => {
             tracing::error!(%error, "not ready");
             Err((StatusCode::SERVICE_UNAVAILABLE, "not ready; the log says why\n".to_owned()))

@@ -6,8 +6,10 @@ mod log;
 mod marks;
 mod mirror;
 mod pins;
+mod rebuild;
 mod side_documents;
 mod verifiable_map;
+mod whole;
 
 use std::path::Path;
 
@@ -35,6 +37,8 @@ type Row = (Vec<u8>, Vec<u8>);
 /// The index of one pool. Only one process has it open.
 pub struct Index {
     database: DB,
+    /// Whether each change waits for the disk.
+    durable: bool,
 }
 
 impl Index {
@@ -46,7 +50,7 @@ impl Index {
         let options = families::database_options();
         let database = DB::open_cf_descriptors(&options, dir, families::descriptors())
             .map_err(|error| open_error(dir, &error))?;
-        let index = Self { database };
+        let index = Self { database, durable: true };
         index.find_divergences()?;
         Ok(index)
     }
@@ -229,6 +233,12 @@ impl Index {
         values.into_iter().map(|value| value.map(|value| value.is_some()).map_err(failed)).collect()
     }
 
+    fn write(&self, writes: WriteBatch) -> Result<(), Error> {
+        let mut options = WriteOptions::default();
+        options.set_sync(self.durable);
+        self.database.write_opt(writes, &options).map_err(failed)
+    }
+
     /// Every row whose key begins so. For rows of which there are few.
     fn rows(&self, family: &Family, prefix: &[u8]) -> Result<Vec<Row>, Error> {
         self.first_rows(family, prefix, usize::MAX)
@@ -331,9 +341,7 @@ impl Batch<'_> {
     /// # Errors
     /// When they could not be written; then none was made.
     pub fn commit(self) -> Result<(), Error> {
-        let mut durable = WriteOptions::default();
-        durable.set_sync(true);
-        self.index.database.write_opt(self.writes, &durable).map_err(failed)
+        self.index.write(self.writes)
     }
 
     fn delete(&mut self, family: &Family, key: &[u8]) -> Result<(), Error> {

@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::Pool;
-use crate::blobs::nar_name;
 use crate::gc::{self, How, Parts};
 use crate::index::{DeletionRecord, Listing, PinRecord, Why};
 use crate::ledger::sequencer::unix_time;
@@ -28,7 +27,14 @@ const MAX_PIN_NAME_LEN: usize = 200;
 
 impl Pool {
     /// Collects, and tells of it line by line; the last line sums it up.
-    pub fn collect(self: &Arc<Self>, dry_run: bool) -> mpsc::Receiver<Result<GcLine, Failure>> {
+    ///
+    /// # Errors
+    /// A pool that was restored: nobody knows what was pinned and promised since the backup was made.
+    pub fn collect(
+        self: &Arc<Self>,
+        dry_run: bool,
+    ) -> Result<mpsc::Receiver<Result<GcLine, Failure>>, Rejected> {
+        self.ledger.sequencer().check_open()?;
         let (lines, told) = mpsc::channel(LINES);
         let pool = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
@@ -39,7 +45,7 @@ impl Pool {
             let end = pool.collect_now(How { dry_run, gently: false }, &mut tell);
             let _ = lines.blocking_send(end.map(GcLine::End));
         });
-        told
+        Ok(told)
     }
 
     pub(super) fn collect_now(
@@ -127,11 +133,11 @@ impl Pool {
         let (pool, taken) = (Arc::clone(self), deletion.clone());
         // To its end, even when whoever asked has gone.
         let deleting = tokio::spawn(async move {
-            let _turn = pool.blobs.turn(&nars).await;
+            let turn = pool.blobs.turn(&nars).await;
             let at_once = if now { nars } else { Vec::new() };
-            let files = pool.ledger.sequencer().delete(taken, at_once).await?;
-            let names = files.iter().map(|(hash, file)| nar_name(hash, file.compression));
-            gc::remove(&pool.index, &pool.blobs, names.collect()).await?;
+            let gone = pool.ledger.sequencer().delete(taken, at_once).await?;
+            drop(turn);
+            gc::remove(&pool.index, &pool.blobs, gone).await?;
             Ok::<_, Failure>(())
         });
         deleting.await.map_err(|error| Error::Blobs(format!("deleting stopped: {error}")))??;
@@ -184,6 +190,9 @@ pub(super) async fn run(pool: Weak<Pool>) {
     loop {
         let Some(held) = pool.upgrade() else { return };
         let Some(interval) = gc::interval(&held.config) else { return };
+        if held.restored().is_some() {
+            return;
+        }
         let full = Arc::clone(&held.gc);
         drop(held);
         tokio::select! {

@@ -17,7 +17,7 @@ mod growth;
 mod lookup;
 mod row;
 
-use rocksdb::{ColumnFamily, Snapshot, WriteBatch, WriteOptions};
+use rocksdb::{ColumnFamily, Snapshot, WriteBatch};
 use schema::attestation::Entry;
 use schema::hash::{MapHash, MapKey, TreeHash};
 use schema::verifiable_map::{INDEX_LEAF_LEN, IndexLeaf, MapProof};
@@ -169,9 +169,7 @@ impl GrownMap<'_> {
         let mut state = number.to_be_bytes().to_vec();
         state.extend_from_slice(&self.leaf.to_bytes());
         self.writes.put_cf(self.index.family(&families::MAP_NODES)?, STATE_ROW, state);
-        let mut durable = WriteOptions::default();
-        durable.set_sync(true);
-        self.index.database.write_opt(self.writes, &durable).map_err(failed)
+        self.index.write(self.writes)
     }
 }
 
