@@ -16,7 +16,7 @@ use crate::config::Quota;
 use crate::quota::Account;
 use crate::rejected::{Failure, Rejected};
 
-pub use keep::{ADMIN_TOKEN_FILE, Tokens};
+pub use keep::{ADMIN_TOKEN_FILE, TOKENS_FILE, Tokens};
 pub use scope::{Scope, Scopes};
 pub use secret::Secret;
 use secret::SecretHash;

@@ -6,6 +6,7 @@
 //! [turn](Blobs::turn), so nothing rests on conditional writes.
 
 mod file;
+mod links;
 mod room;
 mod staged;
 mod turns;
@@ -24,6 +25,7 @@ use schema::store_path::BaseName;
 use crate::rejected::Error;
 
 pub use file::{NarBody, NarFile};
+pub use links::Removing;
 pub use room::Room;
 pub use staged::Staged;
 pub use turns::Turn;
@@ -44,6 +46,8 @@ pub struct Blobs {
     root: PathBuf,
     room: Room,
     turns: Turns,
+    /// Held for writing by whoever removes files.
+    removals: tokio::sync::RwLock<()>,
 }
 
 impl Blobs {
@@ -68,6 +72,7 @@ impl Blobs {
             root: root.to_owned(),
             room: Room::new(vec![root.to_owned()], None),
             turns: Turns::default(),
+            removals: tokio::sync::RwLock::default(),
         })
     }
 
@@ -152,11 +157,12 @@ impl Blobs {
         Ok(())
     }
 
-    /// Removes files of NARs that are forgotten, for good; the caller has their turns.
+    /// Removes files of NARs that are forgotten, for good; the caller has their turns, and waited until
+    /// files may go.
     ///
     /// # Errors
     /// When one is there and cannot be removed.
-    pub async fn remove(&self, names: Vec<String>) -> Result<(), Error> {
+    pub async fn remove(&self, names: Vec<String>, _: &Removing<'_>) -> Result<(), Error> {
         let root = self.root.clone();
         let removing = tokio::task::spawn_blocking(move || {
             for path in names.iter().map(|name| root.join(name)) {
@@ -207,6 +213,14 @@ impl Blobs {
 #[must_use]
 pub fn nar_name(nar_hash: &NarHash, compression: Compression) -> String {
     format!("nar/{}.nar{}", nar_hash.to_nix32(), compression.suffix())
+}
+
+/// What the name of a NAR's object says.
+#[must_use]
+pub fn parse_nar_name(name: &str) -> Option<(NarHash, Compression)> {
+    let (digits, suffix) = name.strip_prefix("nar/")?.split_once(".nar")?;
+    let hash = NarHash::from_nix32(digits).ok()?;
+    Some((hash, Compression::from_suffix(suffix)?))
 }
 
 fn staging_name() -> Result<String, Error> {

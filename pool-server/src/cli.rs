@@ -1,5 +1,7 @@
 //! The command line: subcommands, and a flag for each key of the configuration.
 
+mod upkeep;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -8,12 +10,17 @@ use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use pool_server::auth::{Scopes, Token};
 use pool_server::config::{Invalid, KEYS, Key, Limit, Settings, parse_span};
 
+pub(crate) use upkeep::{
+    BackupArguments, ContinueArguments, ReindexArguments, RestoreArguments, UpkeepCommand,
+};
+
 /// What to do.
 pub(crate) enum Command {
     Serve,
     CheckConfig,
     ConfigKeys,
     Token(TokenCommand),
+    Upkeep(UpkeepCommand),
 }
 
 /// Keep NARs, and the attestations of whoever signs for them, and serve them to package managers.
@@ -39,6 +46,8 @@ enum Subcommands {
     Token(TokenCommand),
     /// Print every key of the configuration as a table in Markdown.
     ConfigKeys,
+    #[command(flatten)]
+    Upkeep(UpkeepCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -77,6 +86,7 @@ pub(crate) fn parse() -> Result<(Settings, Command), Invalid> {
     let settings = settings(arguments.config.as_deref(), variables, &matches)?;
     let command = match arguments.command {
         Some(Subcommands::Token(command)) => Command::Token(command),
+        Some(Subcommands::Upkeep(command)) => Command::Upkeep(command),
         Some(Subcommands::ConfigKeys) => Command::ConfigKeys,
         None if arguments.check_config => Command::CheckConfig,
         None => Command::Serve,

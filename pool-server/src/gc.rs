@@ -9,6 +9,7 @@
 
 mod mark;
 mod paced;
+mod sweep;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -19,7 +20,7 @@ use schema::store_path::StorePath;
 use tokio::runtime::Handle;
 use tokio::sync::{Mutex, Notify};
 
-use crate::blobs::{Blobs, nar_name};
+use crate::blobs::Blobs;
 use crate::clock;
 use crate::config::Config;
 use crate::index::{BlobRecord, Index, Marks, UnlistedRecord, Why};
@@ -28,6 +29,9 @@ use crate::place::{Place, at};
 use crate::rejected::{Error, Failure};
 use crate::roll::Roll;
 use paced::Pace;
+use sweep::sweep;
+
+pub use sweep::remove;
 
 /// NARs that are looked at, and swept, together.
 const CHUNK: usize = 256;
@@ -332,38 +336,6 @@ impl Collection<'_> {
         }
         Ok(paths)
     }
-}
-
-/// Forgets NARs, then removes their files; uploads of the same wait until both is done.
-async fn sweep(
-    parts: &Parts<'_>,
-    roots: Roots,
-    nars: Vec<NarHash>,
-    now: u64,
-) -> Result<Vec<bool>, Failure> {
-    at(Place::Unlisted).await;
-    let _turn = parts.blobs.turn(&nars).await;
-    at(Place::Sweeping).await;
-    let files = parts.sequencer.sweep(roots, nars.clone(), now).await?;
-    let gone = nars.iter().zip(&files).filter_map(|(nar_hash, file)| Some((*nar_hash, (*file)?)));
-    let names = gone.map(|(nar_hash, file)| nar_name(&nar_hash, file.compression)).collect();
-    remove(parts.index, parts.blobs, names).await?;
-    Ok(files.iter().map(Option::is_some).collect())
-}
-
-/// Removes the files of NARs that are forgotten. A crash before the end leaves notes, by which the next
-/// start does it.
-///
-/// # Errors
-/// When the disk or the database fails.
-pub async fn remove(index: &Index, blobs: &Blobs, names: Vec<String>) -> Result<(), Error> {
-    if names.is_empty() {
-        return Ok(());
-    }
-    at(Place::Forgotten).await;
-    blobs.remove(names.clone()).await?;
-    at(Place::Removed).await;
-    index.clear_pending(&names)
 }
 
 /// How often the rules are looked at, when there is nothing that hurries.

@@ -289,4 +289,10 @@ impl LoggedKey {
     pub fn of(attestation: &Verified) -> Self {
         Self { claim: attestation.claim_id(), key_id: attestation.key_id() }
     }
+
+    /// Of what was logged.
+    #[must_use]
+    pub fn of_entry(entry: &Entry) -> Self {
+        Self { claim: entry.claim, key_id: entry.key_id }
+    }
 }

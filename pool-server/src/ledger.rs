@@ -4,13 +4,18 @@
 //! before. What it appends to is two transparency logs, as C2SP's tlog-tiles has them: anybody can
 //! verify that they only grow.
 
+mod brought;
+pub mod continuing;
 mod head;
+pub mod heads;
 pub mod identity;
 mod indexer;
 mod kept;
 mod log;
 pub mod mirror;
 mod order;
+pub mod rebuild;
+pub mod restored;
 pub mod sequencer;
 pub mod shown;
 mod step;
@@ -36,6 +41,7 @@ use indexer::{Covered, Indexer};
 use kept::Kept as KeptCheckpoint;
 use log::Log;
 use mirror::Mirror;
+use restored::Restored;
 use sequencer::{Logs, Sequencer};
 use shown::{Published, Shown};
 use witness::Witness;
@@ -49,6 +55,7 @@ const REPLAY: usize = 256;
 /// The ledger of one pool.
 pub struct Ledger {
     identity: Identity,
+    restored: Option<Restored>,
     sequencer: Sequencer,
     indexer: Mutex<Option<Indexer>>,
     roll: Arc<RwLock<Arc<Roll>>>,
@@ -72,6 +79,7 @@ impl Ledger {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Error> {
         let identity = Identity::open(&config.data, config.origin.as_ref())?;
+        let restored = Restored::read(&config.data)?;
         let open = |log| Log::open(log, identity.log_signer(log)?, index, &config.data);
         let logs = Logs {
             keys: open(LogId::Keys)?,
@@ -87,17 +95,14 @@ impl Ledger {
         let after = After { signed: publisher.signed(&logs.keys), published: keys.clone() };
         let attestations = publisher.shown(&logs.attestations, Some(after))?;
         let shown_index = publisher.shown(&index_log, None)?;
-        let own = Signers::new(&keys_origin(&identity), identity.public_key());
-        let names = index.mirrored_names()?.into_iter().collect();
-        let roll = Roll::new(Arc::new(replay(index, LogId::Keys, own)?), names);
-        let roll = Mirror::enrol(index, roll)?;
-        let roll = Arc::new(RwLock::new(Arc::new(roll)));
+        let roll = Arc::new(RwLock::new(Arc::new(roll(index, &identity)?)));
         let (covering, covered) = watch::channel(Covered::default());
         let indexer = Indexer::start(
             Arc::clone(index),
             (index_log, shown_index.clone()),
             attestations.clone(),
             covering,
+            restored.is_none(),
         )?;
         let witness = identity.witness().clone();
         let mirror = Mirror::open(identity.mirror().clone(), identity.origin(), index, metrics)?;
@@ -107,7 +112,9 @@ impl Ledger {
                 logs,
                 Arc::clone(&roll),
                 Arc::clone(metrics),
+                restored.as_ref().map(Restored::refusal),
             )?,
+            restored,
             indexer: Mutex::new(Some(indexer)),
             roll,
             keys,
@@ -134,6 +141,12 @@ impl Ledger {
     #[must_use]
     pub fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// From what the pool was restored, until its operator has said how it continues.
+    #[must_use]
+    pub fn restored(&self) -> Option<&Restored> {
+        self.restored.as_ref()
     }
 
     /// Where changes are ordered.
@@ -252,6 +265,14 @@ impl Publisher<'_> {
 
 fn keys_origin(identity: &Identity) -> String {
     format!("{}/{}", identity.origin(), LogId::Keys)
+}
+
+/// Who may attest in every ledger, by the keys logs.
+fn roll(index: &Index, identity: &Identity) -> Result<Roll, Error> {
+    let own = Signers::new(&keys_origin(identity), identity.public_key());
+    let names = index.mirrored_names()?.into_iter().collect();
+    let roll = Roll::new(Arc::new(replay(index, LogId::Keys, own)?), names);
+    Mirror::enrol(index, roll)
 }
 
 fn replay(index: &Index, keys: impl Into<LogAt>, mut signers: Signers) -> Result<Signers, Error> {

@@ -3,9 +3,11 @@
 
 pub mod assemble;
 pub mod auth;
+pub mod backup;
 pub mod blobs;
 pub mod clock;
 pub mod config;
+pub mod control;
 mod durable;
 pub mod fair;
 pub mod gc;
@@ -19,6 +21,7 @@ mod patience;
 mod place;
 pub mod pool;
 pub mod quota;
+pub mod reindex;
 pub mod rejected;
 pub mod roll;
 pub mod serve;

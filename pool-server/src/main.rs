@@ -1,6 +1,7 @@
 //! `pool-server`: arguments, configuration, pool, doors, drain.
 
 mod cli;
+mod upkeep;
 mod welcome;
 
 use std::error::Error;
@@ -12,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use pool_server::auth::Tokens;
 use pool_server::config::{self, Config, Quota, Settings};
+use pool_server::control::Door;
 use pool_server::pool::Pool;
 use pool_server::rejected::Error as Fault;
 use pool_server::serve::{Ended, Signals};
@@ -50,6 +52,7 @@ fn run(settings: &Settings, command: Command) -> Result<(), Box<dyn Error>> {
         }
         Command::ConfigKeys => say(&config::manual())?,
         Command::Token(command) => token(&settings.config()?, command)?,
+        Command::Upkeep(command) => upkeep::run(&settings.config()?, command)?,
     }
     Ok(())
 }
@@ -66,9 +69,13 @@ async fn run_pool(config: &Config) -> Result<(), Fault> {
             // A pool whose output nobody reads is a pool all the same.
             let _ = say(&format!("{welcome}listening on {url}\n"));
         };
+        let door = tokio::spawn(Door::open(&config.data)?.answer(Arc::clone(&pool)));
         let app = http::router(Arc::clone(&pool));
         let served =
             serve::serve(config, &socket, app, &pool.metrics, on_ready, pool.mended()).await;
+        door.abort();
+        // It has let go of the pool then.
+        let _ = door.await;
         pool.close().await;
         if served? == Ended::Stopped {
             return Ok(());

@@ -2,6 +2,7 @@
 
 mod absent;
 mod answer;
+mod backup;
 mod debug_info;
 mod divergence;
 mod evidence;
@@ -26,11 +27,9 @@ mod storage;
 mod unwritten;
 mod vouch;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use schema::claim::Dialect;
-use schema::compression::Compression;
-use schema::hash::NarHash;
 use schema::signers::Signers;
 use schema::store_path::StoreDir;
 use schema::tlog::note::VerifierKey;
@@ -38,13 +37,14 @@ use tokio::sync::Semaphore;
 
 use crate::assemble::view::{DefaultView, Panel, View};
 use crate::auth::Tokens;
-use crate::blobs::{Blobs, Room};
+use crate::blobs::{self, Blobs, Room};
 use crate::config::Config;
 use crate::fair::Slots;
 use crate::gc::Gc;
 use crate::index::{Index, LogId};
 use crate::ingest::Limits;
 use crate::ledger::Ledger;
+use crate::ledger::restored::Restored;
 use crate::ledger::shown::Shown;
 use crate::metrics::Metrics;
 use crate::quota::Accounts;
@@ -87,6 +87,7 @@ pub struct Pool {
     flat_files: FlatFiles,
     announced: Announced,
     wishes: Wishes,
+    backing_up: Mutex<()>,
     gc: Arc<Gc>,
     unwritten: Unwritten,
 }
@@ -100,6 +101,7 @@ impl Pool {
     pub async fn open(config: &Config) -> Result<Arc<Self>, Error> {
         let config = config.clone();
         std::fs::create_dir_all(&config.data).map_err(Error::file("make", &config.data))?;
+        Restored::read(&config.data)?;
         let index = Arc::new(Index::open(&config.data.join("index"))?);
         let places = ["index", "blobs"].map(|dir| config.data.join(dir));
         let room = Room::new(places.to_vec(), config.min_free_space);
@@ -130,6 +132,7 @@ impl Pool {
             flat_files: FlatFiles::new(),
             announced: Announced::new(&config.mirrors),
             wishes: Wishes::new(),
+            backing_up: Mutex::default(),
             gc: Arc::default(),
             unwritten: Unwritten::default(),
             config,
@@ -193,7 +196,7 @@ impl Pool {
 async fn clear_unfinished(index: &Index, blobs: &Blobs) -> Result<(), Error> {
     let mut batch = index.batch();
     for name in index.pending()? {
-        let kept = match parse_nar_name(&name) {
+        let kept = match blobs::parse_nar_name(&name) {
             Some((nar_hash, compression)) => {
                 index.blob(&nar_hash)?.is_some_and(|blob| blob.file.compression == compression)
             }
@@ -206,10 +209,4 @@ async fn clear_unfinished(index: &Index, blobs: &Blobs) -> Result<(), Error> {
         batch.clear_pending(&name)?;
     }
     batch.commit()
-}
-
-fn parse_nar_name(name: &str) -> Option<(NarHash, Compression)> {
-    let (digits, suffix) = name.strip_prefix("nar/")?.split_once(".nar")?;
-    let hash = NarHash::from_nix32(digits).ok()?;
-    Some((hash, Compression::from_suffix(suffix)?))
 }

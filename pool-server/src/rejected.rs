@@ -20,7 +20,7 @@ pub use trouble::Trouble;
 /// Why a request was not served, by fault of whoever asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejected {
-    /// In 400..=499.
+    /// In 400..=499; or 503, for what the operator has to allow first.
     pub status: StatusCode,
     /// For programs: stable, in snake case.
     pub code: &'static str,
@@ -97,6 +97,12 @@ impl Rejected {
     #[must_use]
     pub fn too_many(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail)
+    }
+
+    /// 503: not until the operator has done something.
+    #[must_use]
+    pub fn unavailable(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, detail)
     }
 
     /// Adds in how many seconds it would be served.

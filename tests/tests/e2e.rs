@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod e2e {
     mod adversary;
+    mod backup;
     mod bad_input;
     mod challenge;
     mod crash;

@@ -17,7 +17,8 @@ use crate::rejected::{Error, Failure, Rejected};
 
 /// Where, in the data directory, the text of the first token is.
 pub const ADMIN_TOKEN_FILE: &str = "admin.token";
-const TOKENS_FILE: &str = "tokens.json";
+/// Where, in the data directory, all tokens are, without their texts.
+pub const TOKENS_FILE: &str = "tokens.json";
 const LOCK_FILE: &str = "tokens.lock";
 /// The longest label, in characters.
 const MAX_LABEL_LEN: usize = 100;

@@ -27,6 +27,7 @@ pub(super) async fn ready(State(pool): State<Shared>) -> Result<String, (StatusC
             let mut troubles: Vec<String> =
                 pool.degraded().iter().map(|error| format!("degraded: {error}")).collect();
             troubles.extend(pool.mirror().troubles());
+            troubles.extend(pool.restored().map(|restored| restored.refusal().to_string()));
             Ok(readiness(&pool.witness_reports(), &troubles))
         }
         Err(error) => {

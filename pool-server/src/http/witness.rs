@@ -29,6 +29,7 @@ pub(super) async fn add_checkpoint(
             let content_type = [(header::CONTENT_TYPE, TREE_SIZE_MEDIA_TYPE)];
             (StatusCode::CONFLICT, content_type, print_tree_size(size)).into_response()
         }
+        Err(Unwitnessed::Rejected(rejected)) => return Err(rejected.into()),
         Err(Unwitnessed::Failed(error)) => return Err(error.into()),
     })
 }

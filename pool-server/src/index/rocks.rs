@@ -6,8 +6,10 @@ mod log;
 mod marks;
 mod mirror;
 mod pins;
+mod rebuild;
 mod side_documents;
 mod verifiable_map;
+mod whole;
 mod writes;
 
 use std::path::Path;
@@ -36,6 +38,8 @@ type Row = (Vec<u8>, Vec<u8>);
 pub struct Index {
     database: DB,
     halted: watch::Sender<Option<Halted>>,
+    /// Whether each change waits for the disk.
+    durable: bool,
 }
 
 impl Index {
@@ -47,7 +51,7 @@ impl Index {
         let options = families::database_options().map_err(|error| open_error(dir, &error))?;
         let database = DB::open_cf_descriptors(&options, dir, families::descriptors())
             .map_err(|error| open_error(dir, &error))?;
-        let index = Self { database, halted: watch::Sender::default() };
+        let index = Self { database, halted: watch::Sender::default(), durable: true };
         index.find_divergences()?;
         Ok(index)
     }

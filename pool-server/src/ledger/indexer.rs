@@ -43,8 +43,8 @@ pub(super) struct Indexer {
 }
 
 impl Indexer {
-    /// Brings the map up to its log, and starts to follow the attestations. How far the
-    /// map is, is sent to `covered`.
+    /// Brings the map up to its log, and starts to follow the attestations, if it `may_log`. How far
+    /// the map is, is sent to `covered`.
     ///
     /// # Errors
     /// A map or a log that does not follow from the attestations, or a failing database.
@@ -53,13 +53,19 @@ impl Indexer {
         (log, shown): (Log, Shown),
         attestations: Shown,
         covered: watch::Sender<Covered>,
+        may_log: bool,
     ) -> Result<Self, Error> {
         let worker = Worker { index, log, shown, attestations };
-        worker.catch_up(worker.shown.published().size())?;
-        let (size, published) = (worker.covered()?, worker.attestations.published());
+        catch_up(&worker.index, worker.shown.published().size())?;
+        let (size, published) = (mapped(&worker.index)?, worker.attestations.published());
         let checkpoint = Some(published).filter(|published| published.size() == size);
         covered.send_replace(Covered { size, checkpoint });
-        Ok(Self { task: tokio::spawn(follow(worker, covered)) })
+        let follow = async move {
+            if may_log {
+                follow(worker, covered).await;
+            }
+        };
+        Ok(Self { task: tokio::spawn(follow) })
     }
 
     /// Waits for the end, which comes when the attestations log is closed.
@@ -114,41 +120,14 @@ struct Worker {
 }
 
 impl Worker {
-    /// How many attestations the map covers.
-    fn covered(&self) -> Result<u64, Error> {
-        Ok(self.index.map_state()?.map_or(0, |state| state.leaf.size))
-    }
-
-    /// Grows the map over leaves that were logged before, the first `to` of the log. Each must come
-    /// out as it was.
-    fn catch_up(&self, to: u64) -> Result<(), Error> {
-        let known = self.index.map_state()?.map_or(0, |state| state.number + 1);
-        for number in known..to {
-            let bytes = self.index.log_entries(LogId::Index, number, 1)?;
-            let leaf = bytes.first().and_then(|bytes| IndexLeaf::parse(bytes).ok());
-            let leaf = leaf.ok_or_else(|| damaged(number, "does not read"))?;
-            let from = self.covered()?;
-            if leaf.size < from || leaf.size - from > STEP {
-                return Err(damaged(number, "is of another size than it can be"));
-            }
-            let entries = self.entries(from, leaf.size)?;
-            let grown = self.index.grown_map(&entries, leaf.attestations)?;
-            if *grown.leaf() != leaf {
-                return Err(damaged(number, "does not follow from the attestations"));
-            }
-            grown.commit(number)?;
-        }
-        Ok(())
-    }
-
     /// Logs leaves until all published attestations are covered, and answers with how far it came.
     fn grow(&mut self) -> Result<Covered, Error> {
         let attestations = self.attestations.published();
         loop {
             self.wait_until_seen();
             // What a crash, or an end while witnesses were away, has left unfinished.
-            self.catch_up(self.shown.published().size())?;
-            let from = self.covered()?;
+            catch_up(&self.index, self.shown.published().size())?;
+            let from = mapped(&self.index)?;
             if from >= attestations.size() || self.shown.published().size() < self.log.size() {
                 let checkpoint = Some(attestations).filter(|it| it.size() == from);
                 return Ok(Covered { size: from, checkpoint });
@@ -170,7 +149,7 @@ impl Worker {
     }
 
     fn grow_to(&mut self, size: u64, from: u64, published: &Published) -> Result<(), Error> {
-        let entries = self.entries(from, size)?;
+        let entries = entries(&self.index, from, size)?;
         let nodes = self.attestations.nodes(published);
         let root = merkle::root(size, &nodes).map_err(unreadable)?;
         let grown = self.index.grown_map(&entries, root)?;
@@ -183,20 +162,49 @@ impl Worker {
         self.wait_until_seen();
         if self.shown.published().size() > number { grown.commit(number) } else { Ok(()) }
     }
+}
 
-    fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, Error> {
-        let count = usize::try_from(to - from).unwrap_or(usize::MAX);
-        let entries = self.index.log_entries(LogId::Attestations, from, count)?;
-        if entries.len() < count {
-            return Err(Error::Damaged(format!("the attestations log ends before {to}")));
+/// Grows the map over leaves that were logged before, the first `to` of the log. Each must come out as
+/// it was.
+///
+/// # Errors
+/// As of [`Indexer::start`].
+pub(super) fn catch_up(index: &Index, to: u64) -> Result<(), Error> {
+    let known = index.map_state()?.map_or(0, |state| state.number + 1);
+    for number in known..to {
+        let bytes = index.log_entries(LogId::Index, number, 1)?;
+        let leaf = bytes.first().and_then(|bytes| IndexLeaf::parse(bytes).ok());
+        let leaf = leaf.ok_or_else(|| damaged(number, "does not read"))?;
+        let from = mapped(index)?;
+        if leaf.size < from || leaf.size - from > STEP {
+            return Err(damaged(number, "is of another size than it can be"));
         }
-        let parse = |bytes: &Vec<u8>| Entry::parse(bytes);
-        entries
-            .iter()
-            .map(parse)
-            .collect::<Result<_, _>>()
-            .map_err(|error| Error::Damaged(format!("an attestation after {from}: {error}")))
+        let grown = index.grown_map(&entries(index, from, leaf.size)?, leaf.attestations)?;
+        if *grown.leaf() != leaf {
+            return Err(damaged(number, "does not follow from the attestations"));
+        }
+        grown.commit(number)?;
     }
+    Ok(())
+}
+
+/// How many attestations the map covers.
+fn mapped(index: &Index) -> Result<u64, Error> {
+    Ok(index.map_state()?.map_or(0, |state| state.leaf.size))
+}
+
+fn entries(index: &Index, from: u64, to: u64) -> Result<Vec<Entry>, Error> {
+    let count = usize::try_from(to - from).unwrap_or(usize::MAX);
+    let entries = index.log_entries(LogId::Attestations, from, count)?;
+    if entries.len() < count {
+        return Err(Error::Damaged(format!("the attestations log ends before {to}")));
+    }
+    let parse = |bytes: &Vec<u8>| Entry::parse(bytes);
+    entries
+        .iter()
+        .map(parse)
+        .collect::<Result<_, _>>()
+        .map_err(|error| Error::Damaged(format!("an attestation after {from}: {error}")))
 }
 
 fn damaged(number: u64, why: &str) -> Error {

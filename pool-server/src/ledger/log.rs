@@ -136,8 +136,8 @@ impl Log {
 }
 
 impl Stage {
-    /// Begins to append to a log that is mirrored.
-    pub(super) fn mirrored(log: LogAt, edge: Edge) -> Self {
+    /// Begins to append to a log that has this edge.
+    pub(super) fn after(log: LogAt, edge: Edge) -> Self {
         Self { log, edge }
     }
 
@@ -181,7 +181,7 @@ pub(super) fn resume(log: impl Into<LogAt>, index: &Index, size: u64) -> Result<
         .map_err(|error| Error::Damaged(format!("the log {log}: {error}")))
 }
 
-fn sign(signer: &NoteSigner, edge: &Edge) -> Result<SignedCheckpoint, Error> {
+pub(super) fn sign(signer: &NoteSigner, edge: &Edge) -> Result<SignedCheckpoint, Error> {
     let origin = Origin::from(signer.verifier().name());
     Checkpoint::new(origin, edge.size(), edge.root())
         .and_then(|checkpoint| SignedCheckpoint::sign(checkpoint, signer))
@@ -189,7 +189,12 @@ fn sign(signer: &NoteSigner, edge: &Edge) -> Result<SignedCheckpoint, Error> {
 }
 
 /// What was signed once must be found again.
-fn check(id: LogId, index: &Index, written: &Edge, head: &SignedCheckpoint) -> Result<(), Error> {
+pub(super) fn check(
+    id: LogId,
+    index: &Index,
+    written: &Edge,
+    head: &SignedCheckpoint,
+) -> Result<(), Error> {
     if written.size() < head.size() {
         return Err(Error::Setup {
             detail: format!(
@@ -218,7 +223,7 @@ fn check(id: LogId, index: &Index, written: &Edge, head: &SignedCheckpoint) -> R
     Ok(())
 }
 
-fn headless(id: LogId, written: &Edge, path: &Path) -> Error {
+pub(super) fn headless(id: LogId, written: &Edge, path: &Path) -> Error {
     Error::Setup {
         detail: format!(
             "the log {id} has {} entries, but its head {} is gone",

@@ -27,12 +27,13 @@ use crate::index::{
     DebugInfoRecord, ElsewhereRecord, FileRecord, Index, LedgerId, LedgerRecord, LogAt,
 };
 use crate::metrics::Metrics;
-use crate::rejected::{Error, Failure};
+use crate::rejected::{Error, Failure, Rejected};
 use crate::roll::Roll;
 
 mod clock;
 mod group;
 mod mirrored;
+pub(super) mod replay;
 mod retention;
 use clock::Clock;
 pub(super) use group::origin_taken;
@@ -101,11 +102,12 @@ impl Order {
 pub struct Sequencer {
     // Dropped in this order: the thread ends when there can be no more orders.
     orders: mpsc::Sender<Order>,
+    refusal: Option<Rejected>,
     _thread: Joined,
 }
 
 impl Sequencer {
-    /// Starts the sequencer's thread. `roll` is what it keeps up to date.
+    /// Starts the sequencer's thread, which keeps `roll` up to date. With a refusal it logs nothing.
     ///
     /// # Errors
     /// When the thread cannot be started, or the ledger not be read.
@@ -114,6 +116,7 @@ impl Sequencer {
         logs: Logs,
         roll: Arc<RwLock<Arc<Roll>>>,
         metrics: Arc<Metrics>,
+        refusal: Option<Rejected>,
     ) -> Result<Self, Error> {
         let (orders, inbox) = mpsc::channel(QUEUE);
         let clock = Clock::after(&index, &logs)?;
@@ -122,14 +125,15 @@ impl Sequencer {
             .name("sequencer".to_owned())
             .spawn(move || worker.run(inbox))
             .map_err(Error::io("start the sequencer"))?;
-        Ok(Self { orders, _thread: Joined(Some(thread)) })
+        Ok(Self { orders, refusal, _thread: Joined(Some(thread)) })
     }
 
     /// Adds attestations to the ledger. They are written in groups of [`MAX_GROUP`].
     ///
     /// # Errors
-    /// When a signer claims too many things of one path, or the database fails.
+    /// When a signer claims too many things of one path, nothing may be logged, or the database fails.
     pub async fn attest(&self, vouched: Vec<Vouched>) -> Result<Vec<Standing>, Failure> {
+        self.check_open()?;
         let mut standings = Vec::with_capacity(vouched.len());
         let mut vouched = vouched.into_iter();
         loop {
@@ -153,8 +157,9 @@ impl Sequencer {
     /// Adds an event to the keys log, if its signatures and the rules allow.
     ///
     /// # Errors
-    /// What the table of signers has against it, or a failing database.
+    /// What the table of signers has against it, that nothing may be logged, or a failing database.
     pub async fn key_event(&self, event: SignedKeyEvent) -> Result<KeyEventLogged, Failure> {
+        self.check_open()?;
         let event = Box::new(event);
         self.order(|answer| Order::KeyEvent { event, answer }).await
     }
@@ -185,6 +190,14 @@ impl Sequencer {
     /// the database when this returns, so that the process can end without pulling it from under it.
     pub async fn stop(&self) {
         let _ = self.order(|answer| Order::Stop { answer }).await;
+    }
+
+    /// Whether anything may be logged.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_open(&self) -> Result<(), Rejected> {
+        self.refusal.clone().map_or(Ok(()), Err)
     }
 
     async fn order<T>(&self, order: impl FnOnce(Answer<T>) -> Order) -> Result<T, Failure> {

@@ -12,7 +12,7 @@ use schema::tlog::witness::{AddCheckpoint, print_cosignatures};
 
 use super::sequencer::unix_time;
 use crate::index::Index;
-use crate::rejected::Error;
+use crate::rejected::{Error, Rejected};
 
 /// The witness that a pool is.
 pub struct Witness {
@@ -37,6 +37,8 @@ pub enum Unwitnessed {
     Conflict(u64),
     /// 422: the log has not grown from what this witness saw.
     Inconsistent(String),
+    /// As the rest of the pool puts it.
+    Rejected(Rejected),
     /// Our fault.
     Failed(Error),
 }

@@ -5,6 +5,7 @@
 //! was published, and entries are taken and signed as ever.
 
 mod client;
+mod seen;
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -25,6 +26,8 @@ use crate::index::LogId;
 use crate::metrics::Metrics;
 use crate::rejected::Error;
 use client::Client;
+
+pub(super) use seen::{Seen, seen};
 
 /// How long to wait before witnesses that failed are asked again; doubled with each failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
@@ -51,13 +54,7 @@ impl Witnesses {
         timeout: Duration,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Error> {
-        let setup = |detail: String| Error::Setup {
-            detail: format!("{}: {detail}", file.display()),
-            hint: "see c2sp.org/tlog-policy; a line is `witness NAME VKEY URL`".to_owned(),
-        };
-        let text = std::fs::read(file).map_err(Error::file("read", file))?;
-        let policy = Policy::parse(&text).map_err(|error| setup(error.to_string()))?;
-        let clients = Client::all(&policy, timeout).map_err(setup)?;
+        let (policy, clients) = read_policy(file, timeout)?;
         let reports = clients.iter().map(|client| WitnessReport {
             name: client.name().to_owned(),
             cosigned: 0,
@@ -106,6 +103,17 @@ impl Witnesses {
             }
         }
     }
+}
+
+fn read_policy(file: &Path, timeout: Duration) -> Result<(Policy, Vec<Client>), Error> {
+    let setup = |detail: String| Error::Setup {
+        detail: format!("{}: {detail}", file.display()),
+        hint: "see c2sp.org/tlog-policy; a line is `witness NAME VKEY URL`".to_owned(),
+    };
+    let text = std::fs::read(file).map_err(Error::file("read", file))?;
+    let policy = Policy::parse(&text).map_err(|error| setup(error.to_string()))?;
+    let clients = Client::all(&policy, timeout).map_err(setup)?;
+    Ok((policy, clients))
 }
 
 /// Another log that has to be published before: whoever sees an attestation must be able to see

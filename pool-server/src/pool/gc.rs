@@ -13,7 +13,6 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::Pool;
-use crate::blobs::nar_name;
 use crate::gc::{self, How, Parts};
 use crate::index::{DeletionRecord, Listing, PinRecord, Why};
 use crate::ledger::sequencer::unix_time;
@@ -30,11 +29,13 @@ impl Pool {
     /// Collects, and tells of it line by line; the last line sums it up.
     ///
     /// # Errors
-    /// When nothing may be collected now.
+    /// When nothing may be collected now, and in a pool that was restored: nobody knows what was pinned
+    /// and promised since the backup was made.
     pub fn collect(
         self: &Arc<Self>,
         dry_run: bool,
-    ) -> Result<mpsc::Receiver<Result<GcLine, Failure>>, Error> {
+    ) -> Result<mpsc::Receiver<Result<GcLine, Failure>>, Failure> {
+        self.ledger.sequencer().check_open()?;
         if !dry_run {
             gc::check(&self.index)?;
         }
@@ -136,11 +137,11 @@ impl Pool {
         let (pool, taken) = (Arc::clone(self), deletion.clone());
         // To its end, even when whoever asked has gone.
         let deleting = tokio::spawn(async move {
-            let _turn = pool.blobs.turn(&nars).await;
+            let turn = pool.blobs.turn(&nars).await;
             let at_once = if now { nars } else { Vec::new() };
-            let files = pool.ledger.sequencer().delete(taken, at_once).await?;
-            let names = files.iter().map(|(hash, file)| nar_name(hash, file.compression));
-            gc::remove(&pool.index, &pool.blobs, names.collect()).await?;
+            let gone = pool.ledger.sequencer().delete(taken, at_once).await?;
+            drop(turn);
+            gc::remove(&pool.index, &pool.blobs, gone).await?;
             Ok::<_, Failure>(())
         });
         deleting.await.map_err(|error| Error::Blobs(format!("deleting stopped: {error}")))??;
@@ -193,6 +194,9 @@ pub(super) async fn run(pool: Weak<Pool>) {
     loop {
         let Some(held) = pool.upgrade() else { return };
         let Some(interval) = gc::interval(&held.config) else { return };
+        if held.restored().is_some() {
+            return;
+        }
         let full = Arc::clone(&held.gc);
         drop(held);
         tokio::select! {

@@ -119,6 +119,7 @@ impl Pool {
     /// # Errors
     /// Why not.
     pub async fn add_checkpoint(self: &Arc<Self>, body: Bytes) -> Result<String, Unwitnessed> {
+        self.ledger.sequencer().check_open().map_err(Unwitnessed::Rejected)?;
         let pool = Arc::clone(self);
         let cosigned =
             tokio::task::spawn_blocking(move || pool.ledger.witness().add_checkpoint(&body));

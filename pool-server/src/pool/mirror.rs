@@ -89,6 +89,7 @@ impl Pool {
         fork: bool,
     ) -> Result<(), Unmirrored> {
         source.as_deref().map_or(Ok(()), check_source).map_err(Unmirrored::Rejected)?;
+        self.ledger.sequencer().check_open().map_err(Unmirrored::Rejected)?;
         let mirror = Arc::clone(self.mirror());
         let taken = tokio::task::spawn_blocking(move || {
             if fork {

@@ -48,7 +48,7 @@ pub(super) const HOMES: [Home; 55] = [
     server("nix_archive", &["ingest::grammar", "ingest::refused"]),
     server("object_store", &["blobs"]),
     server("rocksdb", &["index::families", "index::rocks"]),
-    server("rustix", &["blobs", "serve"]),
+    server("rustix", &["backup", "blobs", "reindex", "serve"]),
     server("reqwest", &["ledger::witnesses"]),
     server("rustls", &["ledger::witnesses", "serve"]),
     server("sd_notify", &["serve"]),

@@ -48,7 +48,7 @@ impl Index {
     pub(super) fn write(&self, writes: WriteBatch, durably: bool) -> Result<(), Error> {
         self.check_writable()?;
         let mut options = WriteOptions::default();
-        options.set_sync(durably);
+        options.set_sync(durably && self.durable);
         let written = self.database.write_opt(writes, &options).map_err(failed);
         written.map_err(|error| self.halt(&error).into())
     }

@@ -3,6 +3,7 @@
 mod heard;
 mod mirrored;
 mod pins;
+mod replayed;
 mod retention;
 mod side_documents;
 
@@ -10,10 +11,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 
 use schema::api::KeyEventLogged;
+use schema::claim::Claim;
+use schema::content_address::ContentAddress;
 use schema::hash::{ClaimId, NarHash};
 use schema::key_event::{KeyEntry, SignedKeyEvent};
 use schema::signers::Applied;
-use schema::store_path::HashPart;
+use schema::store_path::{BaseName, HashPart};
 use schema::tlog::edge::Edge;
 
 use super::{Logs, Standing};
@@ -161,36 +164,47 @@ impl<'i> Group<'i> {
     fn record(&mut self, vouched: &Vouched, index: u64) -> Result<(), Failure> {
         let attestation = &vouched.attestation;
         let claim = attestation.claim();
-        let file = self.shown_file(claim.path(), &claim.nar_hash())?;
         let hash_part = claim.path().base().hash_part();
-        let logged_at = self.now;
-        let path = self.path(hash_part)?;
-        refuse_flood(path, vouched)?;
-        let new = !path.claims.iter().any(|record| record.claim == *claim);
-        if new {
-            path.claims.push(ClaimRecord { file, ..ClaimRecord::new(claim.clone()) });
-        }
-        let record = path.claims.iter_mut().find(|record| record.claim == *claim);
-        if let Some(record) = record {
-            record.deriver = record.deriver.take().or_else(|| vouched.deriver.clone());
-            let address = record.content_address.take();
-            record.content_address = address.or_else(|| vouched.content_address.clone());
-            record.attestations.push(AttestationRecord {
-                ledger: LedgerId::OWN,
-                key_id: attestation.key_id(),
-                index,
-                logged_at,
-                signature: *attestation.signature(),
-            });
-        }
-        let diverges = path.meanings_of(claim.path()) > 1;
-        if diverges {
-            self.batch.put_divergence(index, &hash_part)?;
-        }
-        if new {
+        refuse_flood(self.path(hash_part)?, vouched)?;
+        let word = AttestationRecord {
+            ledger: LedgerId::OWN,
+            key_id: attestation.key_id(),
+            index,
+            logged_at: self.now,
+            signature: *attestation.signature(),
+        };
+        let unsigned = (vouched.deriver.clone(), vouched.content_address.clone());
+        if self.say(claim, word, unsigned)? {
             self.add_claim(attestation.claim_id(), vouched, hash_part)?;
         }
         Ok(())
+    }
+
+    /// Takes a word of the pool's own ledger up into what is known of the path. Answers with whether
+    /// nobody has said so before.
+    fn say(
+        &mut self,
+        claim: &Claim,
+        word: AttestationRecord,
+        (deriver, address): (Option<BaseName>, Option<ContentAddress>),
+    ) -> Result<bool, Error> {
+        let file = self.shown_file(claim.path(), &claim.nar_hash())?;
+        let hash_part = claim.path().base().hash_part();
+        let path = self.path(hash_part)?;
+        let known = path.claims.iter().position(|record| record.claim == *claim);
+        let place = known.unwrap_or_else(|| {
+            path.claims.push(ClaimRecord { file, ..ClaimRecord::new(claim.clone()) });
+            path.claims.len() - 1
+        });
+        let record = &mut path.claims[place];
+        record.deriver = record.deriver.take().or(deriver);
+        record.content_address = record.content_address.take().or(address);
+        record.attestations.push(word);
+        let diverges = path.meanings_of(claim.path()) > 1;
+        if diverges {
+            self.batch.put_divergence(word.index, &hash_part)?;
+        }
+        Ok(known.is_none())
     }
 
     fn add_claim(

@@ -29,6 +29,7 @@ impl Sequencer {
         from: u64,
         entries: Vec<MirroredEntry>,
     ) -> Result<Edge, Failure> {
+        self.check_open()?;
         self.order(|answer| Order::Mirror { log, from, entries, answer }).await
     }
 

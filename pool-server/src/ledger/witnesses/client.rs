@@ -82,7 +82,12 @@ impl Client {
         line.ok_or_else(|| "its answer has no signature by its key".to_owned())
     }
 
-    async fn send(&self, log: &Shown, signed: &Published, old: u64) -> Result<Answer, String> {
+    pub(super) async fn send(
+        &self,
+        log: &Shown,
+        signed: &Published,
+        old: u64,
+    ) -> Result<Answer, String> {
         let proof = log.consistency(old, signed).map_err(|error| error.to_string())?;
         let request = AddCheckpoint::new(old, proof, signed.checkpoint.clone())
             .map_err(|error| error.to_string())?;
@@ -109,7 +114,7 @@ impl Client {
     }
 }
 
-enum Answer {
+pub(super) enum Answer {
     Lines(Vec<NoteSignature>),
     /// It is at this size.
     At(u64),

@@ -11,7 +11,6 @@ use super::world::{Start, Subject};
 use super::{Scenario, explore};
 use crate::assemble::view::View;
 use crate::blobs::nar_name;
-use crate::gc;
 use crate::ingest;
 use crate::ledger::sequencer::unix_time;
 use crate::place::{Place, at};
@@ -53,8 +52,9 @@ async fn tell_first(pool: Arc<Pool>, subject: Arc<Subject>) {
 async fn remove_first(pool: Arc<Pool>, subject: Arc<Subject>) {
     let nar_hash = subject.nar_hash();
     let roots = pool.ledger.sequencer().roots().await.unwrap();
+    let removing = pool.blobs.removals().await;
     let _turn = pool.blobs.turn(&[nar_hash]).await;
-    pool.blobs.remove(vec![nar_name(&nar_hash, Compression::None)]).await.unwrap();
+    pool.blobs.remove(vec![nar_name(&nar_hash, Compression::None)], &removing).await.unwrap();
     at(Place::Sweeping).await;
     pool.ledger.sequencer().sweep(roots, vec![nar_hash], unix_time()).await.unwrap();
 }
@@ -66,7 +66,10 @@ async fn sweep_out_of_turn(pool: Arc<Pool>, subject: Arc<Subject>) {
     let swept = pool.ledger.sequencer().sweep(roots, vec![nar_hash], unix_time()).await.unwrap();
     if swept[0].is_some() {
         let names = vec![nar_name(&nar_hash, Compression::None)];
-        gc::remove(&pool.index, &pool.blobs, names).await.unwrap();
+        at(Place::Forgotten).await;
+        let removing = pool.blobs.removals().await;
+        pool.blobs.remove(names.clone(), &removing).await.unwrap();
+        pool.index.clear_pending(&names).unwrap();
     }
 }
 

@@ -205,7 +205,7 @@ impl Group<'_> {
     }
 
     /// What a claim says, if that is known.
-    fn text(&mut self, id: &ClaimId) -> Result<Option<Claim>, Error> {
+    pub(super) fn text(&mut self, id: &ClaimId) -> Result<Option<Claim>, Error> {
         if let Slot::Vacant(slot) = self.mirrored.texts.entry(*id) {
             let Some(text) = self.index.claim(id)? else { return Ok(None) };
             let claim = Claim::parse(&text)
@@ -238,7 +238,7 @@ impl Group<'_> {
     fn mirror_stage(&self, log: LogAt) -> Stage {
         let staged = self.mirrored.stages.get(&log).cloned();
         let edge = || self.edges.get(&log).cloned().unwrap_or_default();
-        staged.unwrap_or_else(|| Stage::mirrored(log, edge()))
+        staged.unwrap_or_else(|| Stage::after(log, edge()))
     }
 }
 
