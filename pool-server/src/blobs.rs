@@ -6,6 +6,7 @@
 //! [turn](Blobs::turn), so nothing rests on conditional writes.
 
 mod file;
+mod files;
 mod staged;
 mod turns;
 
@@ -23,6 +24,8 @@ use schema::store_path::BaseName;
 use crate::rejected::Error;
 
 pub use file::{NarBody, NarFile};
+pub use files::FoundFile;
+pub(crate) use files::parse_nar_name;
 pub use staged::Staged;
 pub use turns::Turn;
 use turns::Turns;

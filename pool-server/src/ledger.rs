@@ -7,6 +7,7 @@
 mod head;
 pub mod identity;
 mod indexer;
+pub mod inspection;
 mod kept;
 mod log;
 pub mod mirror;
@@ -72,13 +73,9 @@ impl Ledger {
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Error> {
         let identity = Identity::open(&config.data, config.origin.as_ref())?;
-        let open = |log| Log::open(log, identity.log_signer(log)?, index, &config.data);
-        let logs = Logs {
-            keys: open(LogId::Keys)?,
-            attestations: open(LogId::Attestations)?,
-            mirrored: Mirror::edges(index)?,
-        };
-        let index_log = open(LogId::Index)?;
+        let logs = logs(&identity, index, config)?;
+        let index_log =
+            Log::open(LogId::Index, identity.log_signer(LogId::Index)?, index, &config.data)?;
         let witnesses = config.witness_policy.as_deref().map(|file| {
             Witnesses::open(file, config.witness_timeout, Arc::clone(metrics)).map(Arc::new)
         });
@@ -87,11 +84,7 @@ impl Ledger {
         let after = After { signed: publisher.signed(&logs.keys), published: keys.clone() };
         let attestations = publisher.shown(&logs.attestations, Some(after))?;
         let shown_index = publisher.shown(&index_log, None)?;
-        let own = Signers::new(&keys_origin(&identity), identity.public_key());
-        let names = index.mirrored_names()?.into_iter().collect();
-        let roll = Roll::new(Arc::new(replay(index, LogId::Keys, own)?), names);
-        let roll = Mirror::enrol(index, roll)?;
-        let roll = Arc::new(RwLock::new(Arc::new(roll)));
+        let roll = Arc::new(RwLock::new(Arc::new(roll(&identity, index)?)));
         let (covering, covered) = watch::channel(Covered::default());
         let indexer = Indexer::start(
             Arc::clone(index),
@@ -220,6 +213,24 @@ impl Ledger {
             _ => Ok(()),
         }
     }
+}
+
+/// The logs that the sequencer writes.
+fn logs(identity: &Identity, index: &Arc<Index>, config: &Config) -> Result<Logs, Error> {
+    let open = |log| Log::open(log, identity.log_signer(log)?, index, &config.data);
+    Ok(Logs {
+        keys: open(LogId::Keys)?,
+        attestations: open(LogId::Attestations)?,
+        mirrored: Mirror::edges(index)?,
+    })
+}
+
+/// Who may attest in every ledger, by what their keys logs say.
+fn roll(identity: &Identity, index: &Index) -> Result<Roll, Error> {
+    let own = Signers::new(&keys_origin(identity), identity.public_key());
+    let names = index.mirrored_names()?.into_iter().collect();
+    let roll = Roll::new(Arc::new(replay(index, LogId::Keys, own)?), names);
+    Mirror::enrol(index, roll)
 }
 
 /// How what a log signs comes to its readers.

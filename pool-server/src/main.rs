@@ -1,5 +1,6 @@
 //! `pool-server`: arguments, configuration, pool, doors, drain.
 
+mod checkup;
 mod cli;
 mod welcome;
 
@@ -24,12 +25,12 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error),
     };
     match run(&settings, command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => failed(&*error),
     }
 }
 
-fn run(settings: &Settings, command: Command) -> Result<(), Box<dyn Error>> {
+fn run(settings: &Settings, command: Command) -> Result<ExitCode, Box<dyn Error>> {
     match command {
         Command::Serve => {
             let config = settings.config()?;
@@ -43,8 +44,9 @@ fn run(settings: &Settings, command: Command) -> Result<(), Box<dyn Error>> {
         }
         Command::ConfigKeys => say(&config::manual())?,
         Command::Token(command) => token(&settings.config()?, command)?,
+        Command::Fsck(arguments) => return Ok(checkup::run(&settings.config()?, &arguments)),
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_pool(config: &Config) -> Result<(), pool_server::rejected::Error> {
@@ -63,10 +65,7 @@ async fn run_pool(config: &Config) -> Result<(), pool_server::rejected::Error> {
 }
 
 fn token(config: &Config, command: TokenCommand) -> Result<(), Box<dyn Error>> {
-    if !Tokens::exist_in(&config.data) {
-        let hint = "name its directory with --data; a new pool gets its first token when it starts";
-        return Err(format!("no pool is in {}\nhint: {hint}", config.data.display()).into());
-    }
+    check_pool(config)?;
     let tokens = Tokens::open(&config.data)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     match command {
@@ -84,6 +83,15 @@ fn token(config: &Config, command: TokenCommand) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// That there is a pool.
+fn check_pool(config: &Config) -> Result<(), Box<dyn Error>> {
+    if Tokens::exist_in(&config.data) {
+        return Ok(());
+    }
+    let hint = "name its directory with --data; a new pool gets its first token when it starts";
+    Err(format!("no pool is in {}\nhint: {hint}", config.data.display()).into())
 }
 
 /// To standard output: what was asked for.

@@ -2,6 +2,7 @@
 
 mod absent;
 mod answer;
+mod damaged;
 mod debug_info;
 mod divergence;
 mod evidence;
@@ -27,8 +28,6 @@ mod vouch;
 use std::sync::Arc;
 
 use schema::claim::Dialect;
-use schema::compression::Compression;
-use schema::hash::NarHash;
 use schema::signers::Signers;
 use schema::store_path::StoreDir;
 use schema::tlog::note::VerifierKey;
@@ -36,7 +35,7 @@ use tokio::sync::Semaphore;
 
 use crate::assemble::view::{DefaultView, Panel, View};
 use crate::auth::Tokens;
-use crate::blobs::Blobs;
+use crate::blobs::{Blobs, parse_nar_name};
 use crate::config::Config;
 use crate::fair::Slots;
 use crate::gc::Gc;
@@ -48,6 +47,7 @@ use crate::metrics::Metrics;
 use crate::quota::Accounts;
 use crate::rejected::Error;
 use crate::roll::Roll;
+use crate::scrub::Scrub;
 
 use flat_file::FlatFiles;
 use mirrors::Announced;
@@ -83,6 +83,7 @@ pub struct Pool {
     flat_files: FlatFiles,
     announced: Announced,
     wishes: Wishes,
+    scrub: Scrub,
     gc: Arc<Gc>,
 }
 
@@ -93,6 +94,17 @@ impl Pool {
     /// # Errors
     /// When another process has it open, or something in it cannot be read or written.
     pub async fn open(config: &Config) -> Result<Arc<Self>, Error> {
+        Self::open_whole(config).await.map_err(|error| match error {
+            Error::Index(_) | Error::Damaged(_) => Error::Setup {
+                detail: error.to_string(),
+                hint: "`pool-server fsck` tells what does not read; put that back from a backup"
+                    .to_owned(),
+            },
+            error => error,
+        })
+    }
+
+    async fn open_whole(config: &Config) -> Result<Arc<Self>, Error> {
         let config = config.clone();
         std::fs::create_dir_all(&config.data).map_err(Error::file("make", &config.data))?;
         let index = Arc::new(Index::open(&config.data.join("index"))?);
@@ -108,6 +120,7 @@ impl Pool {
         tokio::spawn(crate::metrics::run(Arc::clone(&metrics)));
         let default_view =
             DefaultView { k: config.view_k.get(), names: config.view_signers.clone() };
+        let (scrub, suspects) = Scrub::new();
         let pool = Arc::new(Self {
             tokens: Tokens::open(&config.data)?,
             accounts: Accounts::open(&config, &metrics),
@@ -124,16 +137,22 @@ impl Pool {
             announced: Announced::new(&config.mirrors),
             wishes: Wishes::new(),
             gc: Arc::default(),
+            scrub,
             config,
         });
         tokio::spawn(gc::run(Arc::downgrade(&pool)));
+        pool.scrub.start(&pool, suspects);
         Ok(pool)
     }
 
     /// Finishes what was ordered, and lets nothing be ordered any more.
     pub async fn close(&self) {
         self.gc.stop().await;
+        self.scrub.stop().await;
         self.ledger.close().await;
+        if let Err(error) = self.index.note_end() {
+            tracing::warn!(%error, "the next start will not know whether the database is whole");
+        }
     }
 
     /// Who may attest in every ledger, as it is now.
@@ -206,10 +225,4 @@ async fn clear_unfinished(index: &Index, blobs: &Blobs) -> Result<(), Error> {
         batch.clear_pending(&name)?;
     }
     batch.commit()
-}
-
-fn parse_nar_name(name: &str) -> Option<(NarHash, Compression)> {
-    let (digits, suffix) = name.strip_prefix("nar/")?.split_once(".nar")?;
-    let hash = NarHash::from_nix32(digits).ok()?;
-    Some((hash, Compression::from_suffix(suffix)?))
 }

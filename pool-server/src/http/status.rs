@@ -23,7 +23,10 @@ pub(super) async fn health() -> &'static str {
 
 pub(super) async fn ready(State(pool): State<Shared>) -> Result<String, (StatusCode, String)> {
     match pool.check_ready() {
-        Ok(()) => Ok(readiness(&pool.witness_reports(), &pool.mirror().troubles())),
+        Ok(()) => Ok(readiness(
+            &pool.witness_reports(),
+            &[pool.mirror().troubles(), pool.damage()].concat(),
+        )),
         Err(error) => {
             tracing::error!(%error, "not ready");
             Err((StatusCode::SERVICE_UNAVAILABLE, "not ready; the log says why\n".to_owned()))
@@ -31,16 +34,16 @@ pub(super) async fn ready(State(pool): State<Shared>) -> Result<String, (StatusC
     }
 }
 
-/// Ready, and what of its witnesses and of the logs that it mirrors is not as it should be: that holds
-/// up nobody who reads.
-fn readiness(witnesses: &[WitnessReport], mirrored: &[String]) -> String {
+/// Ready, and what of its witnesses, of the logs that it mirrors and of what it keeps is not as it
+/// should be: that holds up nobody who reads the rest.
+fn readiness(witnesses: &[WitnessReport], troubles: &[String]) -> String {
     let mut text = "ready\n".to_owned();
     for WitnessReport { name, trouble, .. } in witnesses {
         if let Some(trouble) = trouble {
             text.push_str(&format!("witness {name}: {trouble}\n"));
         }
     }
-    for trouble in mirrored {
+    for trouble in troubles {
         text.push_str(trouble);
         text.push('\n');
     }

@@ -124,6 +124,9 @@ impl Pool {
             // Of one that has told nothing, nothing is known to be there.
             self.metrics.mirror_behind(key.name().as_str(), behind.unwrap_or(published));
         }
+        if let Ok(waiting) = self.waiting_nars() {
+            self.metrics.scrub.waiting.set(waiting as f64);
+        }
         self.metrics.render()
     }
 }
