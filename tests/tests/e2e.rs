@@ -8,6 +8,7 @@ mod e2e {
     mod crash;
     mod fairness;
     mod front;
+    mod fsck;
     mod guix;
     mod ledger;
     mod memory;
