@@ -6,6 +6,7 @@
 //! [turn](Blobs::turn), so nothing rests on conditional writes.
 
 mod file;
+mod files;
 mod links;
 mod room;
 mod staged;
@@ -25,6 +26,7 @@ use schema::store_path::BaseName;
 use crate::rejected::Error;
 
 pub use file::{NarBody, NarFile};
+pub use files::{FoundFile, parse_nar_name};
 pub use links::Removing;
 pub use room::Room;
 pub use staged::Staged;
@@ -213,14 +215,6 @@ impl Blobs {
 #[must_use]
 pub fn nar_name(nar_hash: &NarHash, compression: Compression) -> String {
     format!("nar/{}.nar{}", nar_hash.to_nix32(), compression.suffix())
-}
-
-/// What the name of a NAR's object says.
-#[must_use]
-pub fn parse_nar_name(name: &str) -> Option<(NarHash, Compression)> {
-    let (digits, suffix) = name.strip_prefix("nar/")?.split_once(".nar")?;
-    let hash = NarHash::from_nix32(digits).ok()?;
-    Some((hash, Compression::from_suffix(suffix)?))
 }
 
 fn staging_name() -> Result<String, Error> {

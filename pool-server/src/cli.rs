@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Arg, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use pool_server::auth::{Scopes, Token};
-use pool_server::config::{Invalid, KEYS, Key, Limit, Settings, parse_span};
+use pool_server::config::{Invalid, KEYS, Key, Limit, Settings, parse_size, parse_span};
 
 pub(crate) use upkeep::{
     BackupArguments, ContinueArguments, ReindexArguments, RestoreArguments, UpkeepCommand,
@@ -21,6 +21,7 @@ pub(crate) enum Command {
     ConfigKeys,
     Token(TokenCommand),
     Upkeep(UpkeepCommand),
+    Fsck(FsckArguments),
 }
 
 /// Keep NARs, and the attestations of whoever signs for them, and serve them to package managers.
@@ -48,6 +49,26 @@ enum Subcommands {
     ConfigKeys,
     #[command(flatten)]
     Upkeep(UpkeepCommand),
+    /// Look through all that a stopped pool keeps, and tell what is damaged; exit 1 if anything
+    /// is, and 2 if that cannot be told.
+    Fsck(FsckArguments),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FsckArguments {
+    /// Read and hash every NAR and every log, too. One that was stopped is gone on with.
+    #[arg(long)]
+    pub(crate) deep: bool,
+    /// Withdraw damaged NARs, so that they are brought again; make anew from the ledger what
+    /// contradicts it; remove files that nothing refers to.
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// How much to read in a second at most, as in 50MiB.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    pub(crate) rate: Option<u64>,
+    /// Print a JSON object a line: each finding, and the summary at last.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -88,6 +109,7 @@ pub(crate) fn parse() -> Result<(Settings, Command), Invalid> {
         Some(Subcommands::Token(command)) => Command::Token(command),
         Some(Subcommands::Upkeep(command)) => Command::Upkeep(command),
         Some(Subcommands::ConfigKeys) => Command::ConfigKeys,
+        Some(Subcommands::Fsck(arguments)) => Command::Fsck(arguments),
         None if arguments.check_config => Command::CheckConfig,
         None => Command::Serve,
     };

@@ -23,7 +23,7 @@ use crate::assemble::view::View;
 
 pub use settings::Settings;
 pub use value::{
-    AbsentNars, Limit, LogFormat, Measure, Mirror, Quota, Rate, ViewLease, parse_span,
+    AbsentNars, Limit, LogFormat, Measure, Mirror, Quota, Rate, ViewLease, parse_size, parse_span,
 };
 use value::{Form, Kind};
 
@@ -184,6 +184,11 @@ keys! {
     request_timeout: Duration = Timeout("1m"),
     /// How long requests in flight are waited for when the pool is told to stop.
     drain_timeout: Duration = Span("30s"),
+    /// Within what time every NAR is read once and compared with its hash, in the background, as long
+    /// as `scrub-rate` allows that. 0s: never.
+    scrub_interval: Duration = Span("30d"),
+    /// How many bytes are read for that in a second at most.
+    scrub_rate: u64 = Size("10MiB"),
     /// What to log: a level (error, warn, info, debug, trace), or directives of the `tracing`
     /// crate such as `info,pool_server::ingest=debug`.
     log_level: String = LogFilter("info"),

@@ -4,6 +4,7 @@
 //! from them. Each question is a method of [`Index`] named after it; each change goes through a
 //! [`Batch`], which is taken whole or not at all.
 
+mod checks;
 mod families;
 mod lease;
 mod mirror;
@@ -23,10 +24,11 @@ use schema::hash::{ClaimId, FileHash, KeyId};
 use schema::signature::Signature;
 use schema::store_path::{BaseName, HashPart, StorePath};
 
+pub use checks::{LostRecord, PassRecord};
 pub use lease::{LeaseRecord, Listing, UnlistedRecord, Why};
 pub use mirror::{ElsewhereRecord, ForkRecord, LedgerRecord, SourceRecord};
 pub use pins::{DeletionRecord, PinRecord};
-pub use rocks::{Batch, GrownMap, Index, Listed, MapNow, MapState, Marks};
+pub use rocks::{Batch, GrownMap, Index, Listed, MapNow, MapState, Marks, Met, Part, Row};
 pub use side_documents::{DebugInfoRecord, RealisationRecord, SignatureRecord, VariantRecord};
 
 /// All that is known of one store path.
@@ -290,7 +292,7 @@ impl LoggedKey {
         Self { claim: attestation.claim_id(), key_id: attestation.key_id() }
     }
 
-    /// Of what was logged.
+    /// Of the attestation that an entry is of.
     #[must_use]
     pub fn of_entry(entry: &Entry) -> Self {
         Self { claim: entry.claim, key_id: entry.key_id }

@@ -10,6 +10,7 @@ mod head;
 pub mod heads;
 pub mod identity;
 mod indexer;
+pub mod inspection;
 mod kept;
 mod log;
 pub mod mirror;
@@ -80,13 +81,9 @@ impl Ledger {
     ) -> Result<Self, Error> {
         let identity = Identity::open(&config.data, config.origin.as_ref())?;
         let restored = Restored::read(&config.data)?;
-        let open = |log| Log::open(log, identity.log_signer(log)?, index, &config.data);
-        let logs = Logs {
-            keys: open(LogId::Keys)?,
-            attestations: open(LogId::Attestations)?,
-            mirrored: Mirror::edges(index)?,
-        };
-        let index_log = open(LogId::Index)?;
+        let logs = logs(&identity, index, config)?;
+        let index_log =
+            Log::open(LogId::Index, identity.log_signer(LogId::Index)?, index, &config.data)?;
         let witnesses = config.witness_policy.as_deref().map(|file| {
             Witnesses::open(file, config.witness_timeout, Arc::clone(metrics)).map(Arc::new)
         });
@@ -95,7 +92,7 @@ impl Ledger {
         let after = After { signed: publisher.signed(&logs.keys), published: keys.clone() };
         let attestations = publisher.shown(&logs.attestations, Some(after))?;
         let shown_index = publisher.shown(&index_log, None)?;
-        let roll = Arc::new(RwLock::new(Arc::new(roll(index, &identity)?)));
+        let roll = Arc::new(RwLock::new(Arc::new(roll(&identity, index)?)));
         let (covering, covered) = watch::channel(Covered::default());
         let indexer = Indexer::start(
             Arc::clone(index),
@@ -235,6 +232,24 @@ impl Ledger {
     }
 }
 
+/// The logs that the sequencer writes.
+fn logs(identity: &Identity, index: &Arc<Index>, config: &Config) -> Result<Logs, Error> {
+    let open = |log| Log::open(log, identity.log_signer(log)?, index, &config.data);
+    Ok(Logs {
+        keys: open(LogId::Keys)?,
+        attestations: open(LogId::Attestations)?,
+        mirrored: Mirror::edges(index)?,
+    })
+}
+
+/// Who may attest in every ledger, by what their keys logs say.
+fn roll(identity: &Identity, index: &Index) -> Result<Roll, Error> {
+    let own = Signers::new(&keys_origin(identity), identity.public_key());
+    let names = index.mirrored_names()?.into_iter().collect();
+    let roll = Roll::new(Arc::new(replay(index, LogId::Keys, own)?), names);
+    Mirror::enrol(index, roll)
+}
+
 /// How what a log signs comes to its readers.
 struct Publisher<'l> {
     index: &'l Arc<Index>,
@@ -268,13 +283,6 @@ fn keys_origin(identity: &Identity) -> String {
 }
 
 /// Who may attest in every ledger, by the keys logs.
-fn roll(index: &Index, identity: &Identity) -> Result<Roll, Error> {
-    let own = Signers::new(&keys_origin(identity), identity.public_key());
-    let names = index.mirrored_names()?.into_iter().collect();
-    let roll = Roll::new(Arc::new(replay(index, LogId::Keys, own)?), names);
-    Mirror::enrol(index, roll)
-}
-
 fn replay(index: &Index, keys: impl Into<LogAt>, mut signers: Signers) -> Result<Signers, Error> {
     let keys = keys.into();
     loop {

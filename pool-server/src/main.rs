@@ -1,5 +1,6 @@
 //! `pool-server`: arguments, configuration, pool, doors, drain.
 
+mod checkup;
 mod cli;
 mod upkeep;
 mod welcome;
@@ -33,12 +34,12 @@ fn main() -> ExitCode {
         Err(error) => return failed(&error),
     };
     match run(&settings, command) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => failed(&*error),
     }
 }
 
-fn run(settings: &Settings, command: Command) -> Result<(), Box<dyn Error>> {
+fn run(settings: &Settings, command: Command) -> Result<ExitCode, Box<dyn Error>> {
     match command {
         Command::Serve => {
             let config = settings.config()?;
@@ -53,8 +54,9 @@ fn run(settings: &Settings, command: Command) -> Result<(), Box<dyn Error>> {
         Command::ConfigKeys => say(&config::manual())?,
         Command::Token(command) => token(&settings.config()?, command)?,
         Command::Upkeep(command) => upkeep::run(&settings.config()?, command)?,
+        Command::Fsck(arguments) => return Ok(checkup::run(&settings.config()?, &arguments)),
     }
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn run_pool(config: &Config) -> Result<(), Fault> {
@@ -108,10 +110,7 @@ async fn open_anew(config: &Config) -> Result<Arc<Pool>, Fault> {
 }
 
 fn token(config: &Config, command: TokenCommand) -> Result<(), Box<dyn Error>> {
-    if !Tokens::exist_in(&config.data) {
-        let hint = "name its directory with --data; a new pool gets its first token when it starts";
-        return Err(format!("no pool is in {}\nhint: {hint}", config.data.display()).into());
-    }
+    check_pool(config)?;
     let tokens = Tokens::open(&config.data)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
     match command {
@@ -129,6 +128,15 @@ fn token(config: &Config, command: TokenCommand) -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+/// That there is a pool.
+fn check_pool(config: &Config) -> Result<(), Box<dyn Error>> {
+    if Tokens::exist_in(&config.data) {
+        return Ok(());
+    }
+    let hint = "name its directory with --data; a new pool gets its first token when it starts";
+    Err(format!("no pool is in {}\nhint: {hint}", config.data.display()).into())
 }
 
 /// To standard output: what was asked for.

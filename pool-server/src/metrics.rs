@@ -3,6 +3,7 @@
 mod gc;
 mod mirror;
 mod quota;
+mod scrub;
 mod storage;
 
 use std::sync::{Arc, Weak};
@@ -14,6 +15,8 @@ use metrics_exporter_prometheus::{
     Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
 };
 use schema::api::RefusedCode;
+
+pub use scrub::Scrub;
 
 const REQUESTS: &str = "narpool_requests_total";
 const REQUEST_SECONDS: &str = "narpool_request_seconds";
@@ -48,6 +51,8 @@ pub struct Metrics {
     pub ledger_size: Gauge,
     /// Entries that the sequencer wrote with one sync.
     pub sequencer_batch_size: Histogram,
+    /// What reading all NARs in the background came to.
+    pub scrub: Scrub,
     narinfos_refused: [Counter; REFUSED_CODES.len()],
     nars_stored: Counter,
     nars_known: Counter,
@@ -74,6 +79,7 @@ impl Metrics {
             uploads_in_flight: gauge(UPLOADS),
             ledger_size: gauge(LEDGER_SIZE),
             sequencer_batch_size: recorder.register_histogram(&batch, &WHO),
+            scrub: Scrub::register(&recorder),
             narinfos_refused: REFUSED_CODES.map(|code| counter(NARINFOS, "result", code.as_str())),
             nars_stored: counter(NARS, "result", "stored"),
             nars_known: counter(NARS, "result", "known"),
@@ -236,6 +242,7 @@ fn recorder() -> PrometheusRecorder {
     let meaning = "Seconds from a request's header to its answer's, by route.";
     recorder.describe_histogram(REQUEST_SECONDS.into(), None, meaning.into());
     mirror::describe(&recorder);
+    scrub::describe(&recorder);
     gc::describe(&recorder);
     quota::describe(&recorder);
     storage::describe(&recorder);

@@ -3,6 +3,7 @@
 mod absent;
 mod answer;
 mod backup;
+mod damaged;
 mod debug_info;
 mod divergence;
 mod evidence;
@@ -50,6 +51,7 @@ use crate::metrics::Metrics;
 use crate::quota::Accounts;
 use crate::rejected::Error;
 use crate::roll::Roll;
+use crate::scrub::Scrub;
 
 use flat_file::FlatFiles;
 use mirrors::Announced;
@@ -88,6 +90,7 @@ pub struct Pool {
     announced: Announced,
     wishes: Wishes,
     backing_up: Mutex<()>,
+    scrub: Scrub,
     gc: Arc<Gc>,
     unwritten: Unwritten,
 }
@@ -99,6 +102,17 @@ impl Pool {
     /// # Errors
     /// When another process has it open, or something in it cannot be read or written.
     pub async fn open(config: &Config) -> Result<Arc<Self>, Error> {
+        Self::open_whole(config).await.map_err(|error| match error {
+            Error::Index(_) | Error::Damaged(_) => Error::Setup {
+                detail: error.to_string(),
+                hint: "`pool-server fsck` tells what does not read; put that back from a backup"
+                    .to_owned(),
+            },
+            error => error,
+        })
+    }
+
+    async fn open_whole(config: &Config) -> Result<Arc<Self>, Error> {
         let config = config.clone();
         std::fs::create_dir_all(&config.data).map_err(Error::file("make", &config.data))?;
         Restored::read(&config.data)?;
@@ -117,6 +131,7 @@ impl Pool {
         tokio::spawn(crate::metrics::run(Arc::downgrade(&metrics)));
         let default_view =
             DefaultView { k: config.view_k.get(), names: config.view_signers.clone() };
+        let (scrub, suspects) = Scrub::new();
         let pool = Arc::new(Self {
             tokens: Tokens::open(&config.data)?,
             accounts: Accounts::open(&config, &metrics),
@@ -135,16 +150,22 @@ impl Pool {
             backing_up: Mutex::default(),
             gc: Arc::default(),
             unwritten: Unwritten::default(),
+            scrub,
             config,
         });
         tokio::spawn(gc::run(Arc::downgrade(&pool)));
+        pool.scrub.start(&pool, suspects);
         Ok(pool)
     }
 
     /// Finishes what was ordered, and lets nothing be ordered any more.
     pub async fn close(&self) {
         self.gc.stop().await;
+        self.scrub.stop().await;
         self.ledger.close().await;
+        if let Err(error) = self.index.note_end() {
+            tracing::warn!(%error, "the next start will not know whether the database is whole");
+        }
     }
 
     /// Who may attest in every ledger, as it is now.

@@ -29,9 +29,20 @@ impl Server {
     /// When it does not listen in time.
     #[must_use]
     pub fn start(data: &Path, arguments: &[&str]) -> Self {
+        Self::try_start(data, arguments).unwrap_or_else(|why| panic!("{why}"))
+    }
+
+    /// The same of a pool that may refuse.
+    ///
+    /// # Errors
+    /// How it ended, and its log.
+    ///
+    /// # Panics
+    /// When it neither listens in time nor ends.
+    pub fn try_start(data: &Path, arguments: &[&str]) -> Result<Self, String> {
         let child = spawn(program(data, "127.0.0.1:0", arguments), data);
-        let (child, address) = Self::listening(child, data);
-        Self { child, data: data.to_owned(), address }
+        let (child, address) = Self::listening(child, data)?;
+        Ok(Self { child, data: data.to_owned(), address })
     }
 
     /// The same on a host of its own, where it always listens on the same port.
@@ -41,7 +52,8 @@ impl Server {
     #[must_use]
     pub fn start_on(host: &Host, data: &Path, arguments: &[&str]) -> Self {
         let command = host.runs(&program(data, &format!("0.0.0.0:{PORT}"), arguments));
-        let (child, _) = Self::listening(spawn(command, data), data);
+        let (child, _) =
+            Self::listening(spawn(command, data), data).unwrap_or_else(|why| panic!("{why}"));
         Self { child, data: data.to_owned(), address: format!("{}:{PORT}", host.address()) }
     }
 
@@ -53,20 +65,21 @@ impl Server {
     pub fn start_with(faults: &Faults, data: &Path, arguments: &[&str]) -> Self {
         let mut command = program(data, "127.0.0.1:0", arguments);
         command.envs(faults.variables());
-        let (child, address) = Self::listening(spawn(command, data), data);
+        let (child, address) =
+            Self::listening(spawn(command, data), data).unwrap_or_else(|why| panic!("{why}"));
         Self { child, data: data.to_owned(), address }
     }
 
-    fn listening(mut child: Child, data: &Path) -> (Child, String) {
+    fn listening(mut child: Child, data: &Path) -> Result<(Child, String), String> {
         let address_file = data.join("address");
         let address = wait_for("the server's address", || {
             if let Some(status) = child.try_wait().expect("the server can be waited for") {
                 let log = fs::read_to_string(data.join("log")).unwrap_or_default();
-                panic!("the server ended with {status}:\n{log}");
+                return Some(Err(format!("the server ended with {status}:\n{log}")));
             }
-            fs::read_to_string(&address_file).ok().filter(|text| text.ends_with('\n'))
+            fs::read_to_string(&address_file).ok().filter(|text| text.ends_with('\n')).map(Ok)
         });
-        (child, address.trim().to_owned())
+        Ok((child, address?.trim().to_owned()))
     }
 
     /// Starts a server and kills it when `wait` returns, however far it has come by then.

@@ -10,6 +10,7 @@ mod e2e {
     mod fairness;
     mod faults;
     mod front;
+    mod fsck;
     mod guix;
     mod ledger;
     mod memory;

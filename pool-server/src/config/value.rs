@@ -214,13 +214,7 @@ impl Kind for Size {
     const FORM: Form = Form::Size;
 
     fn parse(text: &str) -> Result<u64, String> {
-        let help = || "write bytes, as in 1048576, 64MiB, 2GiB or 10GB".to_owned();
-        let (number, unit) = split_unit(text).ok_or_else(help)?;
-        let (_, bytes) = SIZES.iter().find(|(name, _)| *name == unit).ok_or_else(help)?;
-        number
-            .checked_mul(*bytes)
-            .filter(|size| (1..=1 << 60).contains(size))
-            .ok_or_else(|| "write a size from 1 byte to 1024 PiB".to_owned())
+        parse_size(text)
     }
 
     fn print(value: &u64) -> String {
@@ -230,6 +224,18 @@ impl Kind for Size {
             None => value.to_string(),
         }
     }
+}
+
+/// Reads a number of bytes such as `1048576`, `64MiB` or `10GB`; at most 1024 PiB.
+///
+/// # Errors
+/// Says how to write it.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let help = || "write bytes, as in 1048576, 64MiB, 2GiB or 10GB".to_owned();
+    let (number, unit) = split_unit(text).ok_or_else(help)?;
+    let (_, bytes) = SIZES.iter().find(|(name, _)| *name == unit).ok_or_else(help)?;
+    let size = number.checked_mul(*bytes).filter(|size| (1..=1 << 60).contains(size));
+    size.ok_or_else(|| "write a size from 1 byte to 1024 PiB".to_owned())
 }
 
 /// Units of size, in bytes.

@@ -27,6 +27,7 @@ pub(super) async fn ready(State(pool): State<Shared>) -> Result<String, (StatusC
             let mut troubles: Vec<String> =
                 pool.degraded().iter().map(|error| format!("degraded: {error}")).collect();
             troubles.extend(pool.mirror().troubles());
+            troubles.extend(pool.damage());
             troubles.extend(pool.restored().map(|restored| restored.refusal().to_string()));
             Ok(readiness(&pool.witness_reports(), &troubles))
         }
@@ -37,8 +38,8 @@ pub(super) async fn ready(State(pool): State<Shared>) -> Result<String, (StatusC
     }
 }
 
-/// Ready, and what of its witnesses, of the disk and of the logs that it mirrors is not as it should be:
-/// that holds up nobody who reads.
+/// Ready, and what of its witnesses, of the disk, of the logs that it mirrors and of what it keeps is not
+/// as it should be: that holds up nobody who reads the rest.
 fn readiness(witnesses: &[WitnessReport], troubles: &[String]) -> String {
     let mut text = "ready\n".to_owned();
     for WitnessReport { name, trouble, .. } in witnesses {

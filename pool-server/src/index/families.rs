@@ -101,8 +101,10 @@ pub(super) const DELETIONS: Family =
 pub(super) const PINS: Family = Family { name: "pins", point_reads: false, compress: false };
 /// What one collection has found out so far. Nothing of it outlives that.
 pub(super) const MARKS: Family = Family { name: "marks", point_reads: true, compress: false };
+/// What is known of the state of all the rest: see `index/rocks/checks.rs`.
+pub(super) const CHECKS: Family = Family { name: "checks", point_reads: false, compress: false };
 
-pub(super) const ALL: [&Family; 32] = [
+pub(super) const ALL: [&Family; 33] = [
     &PATHS,
     &BLOBS,
     &ALIASES,
@@ -130,6 +132,7 @@ pub(super) const ALL: [&Family; 32] = [
     &PENDING,
     &DEBUG_INFO,
     &REALISATIONS,
+    &CHECKS,
     &LEASES,
     &UNLISTED,
     &DELETIONS,

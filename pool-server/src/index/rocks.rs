@@ -1,18 +1,22 @@
 //! The index in RocksDB.
 
+mod checks;
 mod divergence;
 mod lease;
 mod log;
 mod marks;
 mod mirror;
+mod opening;
+mod pending;
 mod pins;
 mod rebuild;
 mod side_documents;
 mod verifiable_map;
+mod walk;
 mod whole;
 mod writes;
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use rocksdb::{ColumnFamily, DB, DBPinnableSlice, Direction, IteratorMode, WriteBatch};
 
@@ -30,32 +34,23 @@ use super::{BlobRecord, LoggedKey, PathRecord};
 use crate::rejected::{Error, Halted};
 
 pub use marks::Marks;
+use opening::open_error;
 pub use verifiable_map::{GrownMap, Listed, MapNow, MapState};
+pub use walk::{Met, Part, Row};
 
-type Row = (Vec<u8>, Vec<u8>);
+/// A row: its key, and its value.
+type Pair = (Vec<u8>, Vec<u8>);
 
 /// The index of one pool. Only one process has it open.
 pub struct Index {
     database: DB,
+    dir: PathBuf,
     halted: watch::Sender<Option<Halted>>,
     /// Whether each change waits for the disk.
     durable: bool,
 }
 
 impl Index {
-    /// Opens the index in `dir`, making it when there is none.
-    ///
-    /// # Errors
-    /// When another process has it open, or it cannot be read or written.
-    pub fn open(dir: &Path) -> Result<Self, Error> {
-        let options = families::database_options().map_err(|error| open_error(dir, &error))?;
-        let database = DB::open_cf_descriptors(&options, dir, families::descriptors())
-            .map_err(|error| open_error(dir, &error))?;
-        let index = Self { database, halted: watch::Sender::default(), durable: true };
-        index.find_divergences()?;
-        Ok(index)
-    }
-
     /// What is known of the path with this hash part? One point read.
     ///
     /// # Errors
@@ -175,42 +170,6 @@ impl Index {
         })
     }
 
-    /// Remembers that a file is about to be put in place. A crash of this process keeps the note;
-    /// a crash of the machine may lose it, and then a stray file stays that nothing refers to.
-    ///
-    /// # Errors
-    /// As [`path`](Self::path).
-    pub fn note_pending(&self, file: &str) -> Result<(), Error> {
-        let mut batch = self.batch();
-        batch.put(&families::PENDING, file.as_bytes(), &[])?;
-        self.write(batch.writes, false)
-    }
-
-    /// Forgets that files were about to be put in place, or removed. A crash may bring the notes back,
-    /// which is no harm.
-    ///
-    /// # Errors
-    /// As [`path`](Self::path).
-    pub fn clear_pending(&self, files: &[String]) -> Result<(), Error> {
-        let mut writes = WriteBatch::default();
-        let family = self.family(&families::PENDING)?;
-        files.iter().for_each(|file| writes.delete_cf(family, file));
-        self.write(writes, false)
-    }
-
-    /// The files that were about to be put in place, or removed, when the pool was last stopped.
-    ///
-    /// # Errors
-    /// As [`path`](Self::path).
-    pub fn pending(&self) -> Result<Vec<String>, Error> {
-        let rows = self.database.iterator_cf(self.family(&families::PENDING)?, IteratorMode::Start);
-        rows.map(|row| {
-            let (key, _) = row.map_err(failed)?;
-            String::from_utf8(key.into_vec()).map_err(|_| damaged("pending"))
-        })
-        .collect()
-    }
-
     /// An empty set of changes.
     #[must_use]
     pub fn batch(&self) -> Batch<'_> {
@@ -237,11 +196,11 @@ impl Index {
     }
 
     /// Every row whose key begins so. For rows of which there are few.
-    fn rows(&self, family: &Family, prefix: &[u8]) -> Result<Vec<Row>, Error> {
+    fn rows(&self, family: &Family, prefix: &[u8]) -> Result<Vec<Pair>, Error> {
         self.first_rows(family, prefix, usize::MAX)
     }
 
-    fn first_rows(&self, family: &Family, prefix: &[u8], limit: usize) -> Result<Vec<Row>, Error> {
+    fn first_rows(&self, family: &Family, prefix: &[u8], limit: usize) -> Result<Vec<Pair>, Error> {
         let mode = IteratorMode::From(prefix, Direction::Forward);
         let mut found = Vec::new();
         for row in self.database.iterator_cf(self.family(family)?, mode).take(limit) {
@@ -325,14 +284,6 @@ impl Batch<'_> {
         self.put(&families::LOGGED, &logged_key(key), &index.to_be_bytes())
     }
 
-    /// Forgets that a file was about to be put in place.
-    ///
-    /// # Errors
-    /// As [`put_path`](Self::put_path).
-    pub fn clear_pending(&mut self, file: &str) -> Result<(), Error> {
-        self.delete(&families::PENDING, file.as_bytes())
-    }
-
     /// Makes the changes and waits until they would survive a crash of the machine.
     ///
     /// # Errors
@@ -374,16 +325,4 @@ fn failed(error: rocksdb::Error) -> Error {
 
 fn damaged(family: &str) -> Error {
     Error::Damaged(format!("the column family {family} of the index does not read"))
-}
-
-fn open_error(dir: &Path, error: &rocksdb::Error) -> Error {
-    let hint = if error.kind() == rocksdb::ErrorKind::IOError && error.as_ref().contains("lock") {
-        "another pool-server works in this data directory; stop it, or choose another with --data"
-    } else {
-        "see that the directory is whole and that this user may read and write it"
-    };
-    Error::Setup {
-        detail: format!("the index in {} does not open: {error}", dir.display()),
-        hint: hint.to_owned(),
-    }
 }

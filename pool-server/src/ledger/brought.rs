@@ -85,7 +85,7 @@ impl<'s> Source<'s> {
             attestations: open(LogId::Attestations)?,
             mirrored: Mirror::edges(index)?,
         };
-        let roll = roll(index, identity)?;
+        let roll = roll(identity, index)?;
         let replay = Replay { index, roll: &roll, logs: &logs };
         let lost = replay.own(from, |_| (None, None), |_| ())?;
         index.sync()?;

@@ -71,6 +71,20 @@ impl Head {
         &self.newest.checkpoint
     }
 
+    /// Whether each slot that was written reads. One that does not was cut short by a crash, which the
+    /// next start makes good, or is damaged.
+    ///
+    /// # Errors
+    /// That one does not, or a file that cannot be read.
+    pub(super) fn check_slots(&self) -> Result<(), Error> {
+        let bytes = slots(&self.file, &self.path)?;
+        let was_written = |slot: &&[u8]| slot.iter().any(|byte| *byte != 0);
+        match bytes.chunks_exact(SLOT).filter(was_written).all(|it| read(it, &self.key).is_some()) {
+            true => Ok(()),
+            false => Err(damaged(&self.path, "one of its two checkpoints does not read")),
+        }
+    }
+
     /// Replaces the head, durably, if it is still the one that this was told last: the compare of
     /// a compare-and-swap reads the file again. One write and one sync.
     ///
@@ -97,19 +111,28 @@ impl Head {
 }
 
 fn newest(file: &File, path: &Path, key: &VerifierKey) -> Result<Newest, Error> {
-    let mut bytes = vec![0; SLOT * SLOTS];
-    file.read_exact_at(&mut bytes, 0).map_err(Error::file("read", path))?;
-    let slots = bytes.chunks_exact(SLOT).enumerate().filter_map(|(slot, bytes)| {
-        let end = bytes.iter().position(|byte| *byte == 0)?;
-        let checkpoint = SignedCheckpoint::open(&bytes[..end], key).ok()?;
-        Some(Newest { slot, checkpoint })
-    });
+    let bytes = slots(file, path)?;
+    let slots = bytes
+        .chunks_exact(SLOT)
+        .enumerate()
+        .filter_map(|(slot, bytes)| Some(Newest { slot, checkpoint: read(bytes, key)? }));
     slots.max_by_key(|it| it.checkpoint.size()).ok_or_else(|| Error::Setup {
         detail: format!("{} holds no checkpoint of {}", path.display(), key.name()),
         hint: "`origin` and pool.key must be those the log was begun with; or put this file back \
                from a backup"
             .to_owned(),
     })
+}
+
+fn slots(file: &File, path: &Path) -> Result<Vec<u8>, Error> {
+    let mut bytes = vec![0; SLOT * SLOTS];
+    file.read_exact_at(&mut bytes, 0).map_err(Error::file("read", path))?;
+    Ok(bytes)
+}
+
+fn read(slot: &[u8], key: &VerifierKey) -> Option<SignedCheckpoint> {
+    let end = slot.iter().position(|byte| *byte == 0)?;
+    SignedCheckpoint::open(&slot[..end], key).ok()
 }
 
 fn slot_bytes(path: &Path, checkpoint: &SignedCheckpoint) -> Result<Vec<u8>, Error> {

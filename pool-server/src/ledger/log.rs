@@ -72,6 +72,30 @@ impl Log {
         Ok(log)
     }
 
+    /// Whether the log is the one whose head is in the data directory. Nothing is changed.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(super) fn inspect(
+        id: LogId,
+        key: &VerifierKey,
+        index: &Index,
+        data: &Path,
+    ) -> Result<(), Error> {
+        let path = directory(data).join(id.as_str());
+        // First the head: the log of a pool that runs only grows.
+        let head = Head::open(&path, key)?;
+        if let Some(head) = &head {
+            head.check_slots()?;
+        }
+        let written = resume(id, index, index.log_size(id)?)?;
+        match head {
+            Some(head) => check(id, index, &written, head.checkpoint()),
+            None if written.size() == 0 => Ok(()),
+            None => Err(headless(id, &written, &path)),
+        }
+    }
+
     /// Which it is.
     pub(super) fn id(&self) -> LogId {
         self.id

@@ -69,7 +69,7 @@ impl Rebuilding<'_> {
             attestations: open(LogId::Attestations)?,
             mirrored: Mirror::edges(self.new)?,
         };
-        let roll = roll(self.new, self.identity)?;
+        let roll = roll(self.identity, self.new)?;
         let replay = Replay { index: self.new, roll: &roll, logs: &logs };
         let unsigned = |claim: &Claim| self.unsigned(claim);
         let lost_claims = replay.own(0, unsigned, |at| report(format!("{at} attestations")))?;

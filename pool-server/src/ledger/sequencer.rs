@@ -35,11 +35,13 @@ mod group;
 mod mirrored;
 pub(super) mod replay;
 mod retention;
+mod withdrawn;
 use clock::Clock;
 pub(super) use group::origin_taken;
 use group::{Group, Stages};
 use retention::RetentionOrder;
 pub use retention::{Roots, Unneeded};
+pub use withdrawn::Mending;
 
 /// The most attestations that are written together.
 pub const MAX_GROUP: usize = 256;
@@ -76,6 +78,8 @@ enum Order {
     Mirror { log: LogAt, from: u64, entries: Vec<MirroredEntry>, answer: Answer<Edge> },
     MirrorClaims { claims: Vec<Claim>, answer: Answer<usize> },
     Elsewhere { nars: Vec<(NarHash, ElsewhereRecord)>, answer: Answer<usize> },
+    Withdraw { nar_hash: NarHash, why: String, answer: Answer<bool> },
+    Mend { path: Mending, answer: Answer<bool> },
     Retention(RetentionOrder),
 }
 
@@ -92,7 +96,9 @@ impl Order {
             Self::KeyEvent { .. }
             | Self::KeepDebugInfo { .. }
             | Self::Stop { .. }
-            | Self::MirrorLedger { .. } => 1,
+            | Self::MirrorLedger { .. }
+            | Self::Withdraw { .. }
+            | Self::Mend { .. } => 1,
         }
     }
 }
@@ -321,6 +327,8 @@ fn answer_later(group: &mut Group<'_>, order: Order) -> Reply {
         }
         Order::MirrorClaims { claims, answer } => reply(answer, group.mirror_claims(claims)),
         Order::Elsewhere { nars, answer } => reply(answer, group.elsewhere(nars)),
+        Order::Withdraw { nar_hash, why, answer } => reply(answer, group.withdraw(nar_hash, why)),
+        Order::Mend { path, answer } => reply(answer, group.mend(&path)),
         Order::Retention(order) => order.answer_later(group),
     }
 }

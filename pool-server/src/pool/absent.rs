@@ -14,7 +14,7 @@ use super::Pool;
 use super::pull::Step;
 use crate::config::AbsentNars;
 use crate::index::{DeletionRecord, Listing, PathRecord, UnlistedRecord, Why};
-use crate::rejected::{Error, Failure, Rejected};
+use crate::rejected::{Error, Failure};
 
 /// How long an asker waits for the first bytes of a NAR that somebody brings.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,8 +59,7 @@ impl Pool {
         nar_hash: NarHash,
         compression: Compression,
     ) -> Result<Absent, Failure> {
-        let missing =
-            || Rejected::not_found("no_nar", format!("no NAR {} is here", nar_hash.to_nix32()));
+        let missing = || self.missing_nar(&nar_hash, &nar_hash.to_nix32());
         if self.config.absent_nars == AbsentNars::Refuse {
             return Err(missing().into());
         }

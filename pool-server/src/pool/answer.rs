@@ -17,9 +17,6 @@ use crate::index::FileRecord;
 use crate::place::{Place, at};
 use crate::rejected::{Error, Failure, Rejected};
 
-/// How often a NAR is looked for that goes and comes back meanwhile.
-const TRIES: usize = 8;
-
 /// A NAR's file and what is to be said of it.
 pub struct FoundNar {
     /// Of the file: what tells its bytes from any others.
@@ -108,8 +105,9 @@ impl Pool {
     /// # Errors
     /// No such NAR, or a failing database or disk.
     pub async fn nar(&self, digits: &str, compression: Compression) -> Result<FoundNar, Failure> {
-        let missing = || Rejected::not_found("no_nar", format!("no NAR {digits} is here"));
-        let hash = NarHash::from_nix32(digits).map_err(|_| missing())?;
+        let hash = NarHash::from_nix32(digits)
+            .map_err(|_| Rejected::not_found("no_nar", format!("no NAR {digits} is here")))?;
+        let missing = || self.missing_nar(&hash, digits);
         let (nar_hash, blob) = match self.index.blob(&hash)? {
             Some(blob) if blob.file.compression == compression => (hash, blob),
             _ => {
@@ -128,7 +126,7 @@ impl Pool {
             let detail = format!("the NAR is kept as {kept}, not as {compression}");
             return Err(Rejected::not_found("other_compression", detail).into());
         }
-        self.found(&nar_hash, kept)?.ok_or_else(|| missing().into())
+        self.found(&nar_hash, kept)
     }
 
     /// The NAR of a path, under the name that `guix publish` has for it: an old narinfo may have it in
@@ -154,36 +152,14 @@ impl Pool {
             let detail = format!("the NAR is kept as {}, not as {compression}", kept.compression);
             return Err(Rejected::not_found("other_compression", detail).into());
         }
-        let missing = || Rejected::not_found("no_nar", format!("no NAR of {base} is here"));
-        self.found(&nar_hash, compression)?.ok_or_else(|| missing().into())
+        self.found(&nar_hash, compression)
     }
 
-    /// The NAR, unless it is not here any more, or as another file.
-    fn found(
-        &self,
-        nar_hash: &NarHash,
-        compression: Compression,
-    ) -> Result<Option<FoundNar>, Error> {
+    fn found(&self, nar_hash: &NarHash, compression: Compression) -> Result<FoundNar, Failure> {
         let opened = self.open_nar(nar_hash)?.filter(|(it, _)| it.compression == compression);
-        Ok(opened.map(|(FileRecord { file_hash, .. }, file)| FoundNar { file_hash, file }))
-    }
-
-    /// The file of a NAR, and what it is. None of one that is not here.
-    pub(super) fn open_nar(
-        &self,
-        nar_hash: &NarHash,
-    ) -> Result<Option<(FileRecord, NarFile)>, Error> {
-        let mut tries = 0;
-        loop {
-            let Some(known) = self.index.blob(nar_hash)? else { return Ok(None) };
-            let opened = self.blobs.nar(nar_hash, known.file.compression);
-            // It may have gone meanwhile, or have come back as another file.
-            let same = self.index.blob(nar_hash)?.is_some_and(|now| now.file == known.file);
-            match opened {
-                Ok(file) if same => return Ok(Some((known.file, file))),
-                Err(error) if same || tries == TRIES => return Err(error),
-                _ => tries += 1,
-            }
+        match opened {
+            Some((FileRecord { file_hash, .. }, file)) => Ok(FoundNar { file_hash, file }),
+            None => Err(self.missing_nar(nar_hash, &nar_hash.to_nix32()).into()),
         }
     }
 

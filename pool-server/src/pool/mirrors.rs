@@ -125,6 +125,9 @@ impl Pool {
             self.metrics.mirror_behind(key.name().as_str(), behind.unwrap_or(published));
         }
         self.count_room();
+        if let Ok(waiting) = self.waiting_nars() {
+            self.metrics.scrub.waiting.set(waiting as f64);
+        }
         self.metrics.render()
     }
 }

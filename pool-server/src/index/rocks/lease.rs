@@ -5,8 +5,8 @@ use schema::hash::{FileHash, NarHash};
 use schema::store_path::HashPart;
 
 use super::{Batch, Index, damaged, failed, from_json, to_json};
-use crate::index::families::{BLOBS, DELETIONS, LEASES, LISTINGS, PENDING, UNLISTED};
-use crate::index::{BlobRecord, DeletionRecord, LeaseRecord, Listing, UnlistedRecord, record};
+use crate::index::families::{BLOBS, DELETIONS, LEASES, LISTINGS, UNLISTED};
+use crate::index::{DeletionRecord, LeaseRecord, Listing, UnlistedRecord};
 use crate::rejected::Error;
 
 impl Index {
@@ -86,33 +86,6 @@ impl Index {
         Ok(found)
     }
 
-    /// NARs that are here, after this one in the order of their hashes; at most `limit`.
-    ///
-    /// # Errors
-    /// As [`path`](Self::path).
-    pub fn blobs_after(
-        &self,
-        after: Option<&NarHash>,
-        limit: usize,
-    ) -> Result<Vec<(NarHash, BlobRecord)>, Error> {
-        let start = after.map_or(&[][..], |after| after.as_bytes());
-        let mode = IteratorMode::From(start, Direction::Forward);
-        let mut found = Vec::new();
-        for row in self.database.iterator_cf(self.family(&BLOBS)?, mode) {
-            let (key, value) = row.map_err(failed)?;
-            let hash = (*key).try_into().map_err(|_| damaged(BLOBS.name))?;
-            let hash = NarHash::from_bytes(hash);
-            if after == Some(&hash) {
-                continue;
-            }
-            if found.len() == limit {
-                break;
-            }
-            found.push((hash, record::read_blob(&value)?));
-        }
-        Ok(found)
-    }
-
     /// Why did the operator take this path down, if that was done?
     ///
     /// # Errors
@@ -172,22 +145,16 @@ impl Batch<'_> {
         self.delete(&UNLISTED, &unlisted_key(false, nar_hash))
     }
 
-    /// Forgets a NAR, and remembers why it is not here, and that its file is still to be removed.
+    /// Forgets a NAR, and remembers why it is not here.
     ///
     /// # Errors
     /// As [`put_path`](Self::put_path).
-    pub fn delete_blob(
-        &mut self,
-        nar_hash: &NarHash,
-        file: &str,
-        why: &UnlistedRecord,
-    ) -> Result<(), Error> {
+    pub fn delete_blob(&mut self, nar_hash: &NarHash, why: &UnlistedRecord) -> Result<(), Error> {
         for family in [&BLOBS, &LISTINGS, &LEASES] {
             self.delete(family, nar_hash.as_bytes())?;
         }
         self.delete(&UNLISTED, &unlisted_key(true, nar_hash))?;
-        self.put(&UNLISTED, &unlisted_key(false, nar_hash), &to_json(why)?)?;
-        self.put(&PENDING, file.as_bytes(), &[])
+        self.put(&UNLISTED, &unlisted_key(false, nar_hash), &to_json(why)?)
     }
 
     /// Remembers why a path was taken down.

@@ -2,8 +2,6 @@
 
 use rocksdb::{DB, IteratorMode, WriteBatch};
 
-use tokio::sync::watch;
-
 use super::{Index, failed, open_error};
 use crate::index::families::{
     ALIASES, BLOBS, CLAIMS, DEBUG_INFO, DELETIONS, ELSEWHERE, Family, LEASES, LISTINGS,
@@ -39,7 +37,7 @@ impl Index {
         let options = database_options().map_err(|error| open_error(dir, &error))?;
         let database = DB::open_cf_descriptors(&options, dir, descriptors())
             .map_err(|error| open_error(dir, &error))?;
-        Ok(Self { database, halted: watch::Sender::default(), durable: true })
+        Ok(Self::of(database, dir, true))
     }
 
     /// Copies the rows that follow from nothing else, but for those of logs. Answers with the names of

@@ -6,8 +6,6 @@ use rocksdb::DB;
 use rocksdb::checkpoint::Checkpoint;
 use schema::hash::NarHash;
 
-use tokio::sync::watch;
-
 use super::{Index, failed, open_error};
 use crate::index::families::{self, BLOBS};
 use crate::index::{ElsewhereRecord, LeaseRecord};
@@ -26,7 +24,7 @@ impl Index {
         let families = families::descriptors();
         let database = DB::open_cf_descriptors_read_only(&options, dir, families, false)
             .map_err(|error| open_error(dir, &error))?;
-        Ok(Self { database, halted: watch::Sender::default(), durable: false })
+        Ok(Self::of(database, dir, false))
     }
 
     /// As [`open`](Self::open), for one that is thrown away if the process or the machine dies before

@@ -6,6 +6,7 @@ mod pins;
 mod replayed;
 mod retention;
 mod side_documents;
+mod withdrawn;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
@@ -238,6 +239,7 @@ impl<'i> Group<'i> {
         let file = kept.record.file;
         self.batch.put_blob(&nar_hash, &kept.record)?;
         self.batch.delete_elsewhere(&nar_hash)?;
+        self.batch.delete_damaged(&nar_hash)?;
         if let Some(listing) = &kept.listing {
             self.batch.put_listing(&nar_hash, listing)?;
         }

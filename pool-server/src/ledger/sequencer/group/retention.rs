@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use schema::hash::{FileHash, NarHash};
 use schema::store_path::{HashPart, StorePath};
 
-use super::Group;
+use super::{Group, MAX_WAITING_PATHS};
 use crate::blobs::nar_name;
 use crate::index::{DeletionRecord, FileRecord, LeaseRecord, PinRecord, UnlistedRecord, Why};
 use crate::ledger::sequencer::retention::{Roots, Unneeded};
@@ -175,11 +175,41 @@ impl Group<'_> {
     fn forget(&mut self, nar_hash: &NarHash) -> Result<Option<FileRecord>, Error> {
         let (blob, why) = (self.blob(nar_hash)?, self.unlisted(nar_hash)?);
         let Some((blob, why)) = blob.zip(why) else { return Ok(None) };
-        self.batch.delete_blob(nar_hash, &nar_name(nar_hash, blob.file.compression), &why)?;
-        self.blobs.insert(*nar_hash, None);
-        self.retention.leases.insert(*nar_hash, None);
-        self.retention.unlisted.insert(*nar_hash, Some(why));
+        self.batch.delete_blob(nar_hash, &why)?;
+        self.batch.put_removal(&nar_name(nar_hash, blob.file.compression))?;
+        self.forgotten(*nar_hash, why);
         Ok(Some(blob.file))
+    }
+
+    fn forgotten(&mut self, nar_hash: NarHash, why: UnlistedRecord) {
+        self.blobs.insert(nar_hash, None);
+        self.retention.leases.insert(nar_hash, None);
+        self.retention.unlisted.insert(nar_hash, Some(why));
+    }
+
+    /// Forgets a NAR of which the file is damaged, whatever was promised. Answers with whether it was
+    /// here. Of one that was shown it stays known that it is to come again.
+    pub(in super::super) fn withdraw(
+        &mut self,
+        nar_hash: NarHash,
+        detail: String,
+    ) -> Result<bool, Failure> {
+        if self.blob(&nar_hash)?.is_none() {
+            return Ok(false);
+        }
+        let why = match self.unlisted(&nar_hash)? {
+            Some(why) => why,
+            None => {
+                self.want_again(&nar_hash)?;
+                UnlistedRecord { why: Why::Damaged, detail, at: self.now }
+            }
+        };
+        // Nothing reads the file of a path whose NAR is forgotten, should there be more of them.
+        let paths = self.paths_of(&nar_hash, MAX_WAITING_PATHS)?;
+        self.put_file(&nar_hash, &paths, None)?;
+        self.batch.delete_blob(&nar_hash, &why)?;
+        self.forgotten(nar_hash, why);
+        Ok(true)
     }
 
     /// What a narinfo of the path may name for this NAR.
