@@ -1,4 +1,4 @@
-//! `pool-server fsck`: looking through a pool that is not served.
+//! `pool-server fsck`: looking through a pool, by its server where one runs.
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use pool_server::blobs::Blobs;
 use pool_server::config::Config;
+use pool_server::control::{self, Heard, Request};
 use pool_server::fsck::{self, Done, Finding, Options, Parts, Summary};
 use pool_server::index::Index;
 use pool_server::ledger::inspection;
@@ -32,12 +33,37 @@ pub(super) fn run(config: &Config, arguments: &FsckArguments) -> ExitCode {
 
 fn look_through(config: &Config, arguments: &FsckArguments) -> Result<ExitCode, Box<dyn Error>> {
     check_pool(config)?;
+    let FsckArguments { deep, repair, rate, json } = *arguments;
+    let options = Options { deep, repair, rate };
+    let mut unsaid = None;
+    let mut found = |it: &Finding| {
+        let text = if json { json!({ "finding": it }).to_string() } else { line(it) };
+        unsaid = unsaid.take().or_else(|| say(&format!("{text}\n")).err());
+    };
+    let by_server = control::ask(&config.data, &Request::Fsck(options), |heard| match heard {
+        Heard::Found(finding) => found(&finding),
+        Heard::Progress(text) => warn(&text),
+    })?;
+    let summary = by_server.map_or_else(|| offline(config, options, &mut found), Ok)?;
+    if let Some(error) = unsaid {
+        return Err(error.into());
+    }
+    let text = if json { json!({ "summary": summary }).to_string() } else { told(&summary) };
+    say(&format!("{text}\n"))?;
+    Ok(if summary.found == 0 { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+}
+
+/// No server runs, which holding the index proves.
+fn offline(
+    config: &Config,
+    options: Options,
+    found: &mut dyn FnMut(&Finding),
+) -> Result<Summary, Box<dyn Error>> {
     log::start(config);
     let index = Arc::new(Index::open_unread(&config.data.join("index"))?);
     let blobs = Blobs::open(&config.data.join("blobs"))?;
     let runtime = Runtime::new()?;
-    let sequencer = if arguments.repair { sequencer(&index, config) } else { None };
-    let (deep, repair, rate) = (arguments.deep, arguments.repair, arguments.rate);
+    let sequencer = if options.repair { sequencer(&index, config) } else { None };
     let parts = Parts {
         config,
         index: &index,
@@ -45,22 +71,11 @@ fn look_through(config: &Config, arguments: &FsckArguments) -> Result<ExitCode, 
         sequencer: sequencer.as_ref(),
         runtime: runtime.handle(),
     };
-    let mut unsaid = None;
-    let summary = fsck::run(parts, Options { deep, repair, rate }, &Arc::default(), &mut |it| {
-        let text = if arguments.json { json!({ "finding": it }).to_string() } else { line(it) };
-        unsaid = unsaid.take().or_else(|| say(&format!("{text}\n")).err());
-    });
+    let summary = fsck::run(parts, options, &Arc::default(), found);
     if let Some(sequencer) = sequencer {
         runtime.block_on(sequencer.stop());
     }
-    let summary = summary?;
-    if let Some(error) = unsaid {
-        return Err(error.into());
-    }
-    let text =
-        if arguments.json { json!({ "summary": summary }).to_string() } else { told(&summary) };
-    say(&format!("{text}\n"))?;
-    Ok(if summary.found == 0 { ExitCode::SUCCESS } else { ExitCode::from(FOUND) })
+    Ok(summary?)
 }
 
 /// None where the ledger cannot be written: then there is worse to be repaired.

@@ -49,8 +49,8 @@ enum Subcommands {
     ConfigKeys,
     #[command(flatten)]
     Upkeep(UpkeepCommand),
-    /// Look through all that a stopped pool keeps, and tell what is damaged; exit 1 if anything
-    /// is, and 2 if that cannot be told.
+    /// Look through all that the pool keeps, served or stopped, and tell what is damaged; exit 1 if
+    /// anything is, and 2 if that cannot be told.
     Fsck(FsckArguments),
 }
 

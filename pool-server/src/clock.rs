@@ -28,14 +28,14 @@ static CLOCK: Mutex<Option<Clock>> = Mutex::new(None);
 /// POSIX seconds now.
 #[must_use]
 pub fn now() -> u64 {
-    tested(with(|clock, reading| clock.now(reading)))
+    with(|clock, reading| clock.now(reading))
 }
 
 /// POSIX seconds now, or later, if that is what the machine's clock or the ledger says: what is promised
 /// from then on is not promised for too short a time, whichever of them is right.
 #[must_use]
 pub fn latest() -> u64 {
-    tested(with(|clock, reading| clock.latest(reading)))
+    with(|clock, reading| clock.latest(reading))
 }
 
 /// Whether so much may be thought of the time that something is deleted by it.
@@ -68,17 +68,6 @@ pub enum Distrust {
     LongAfterLedger(u64),
 }
 
-/// Tests have more time pass than there is.
-#[cfg(test)]
-fn tested(time: u64) -> u64 {
-    time + crate::pool::interleaved::stage::ahead()
-}
-
-#[cfg(not(test))]
-const fn tested(time: u64) -> u64 {
-    time
-}
-
 fn with<T>(ask: impl FnOnce(&mut Clock, Reading) -> T) -> T {
     let reading = Reading::take();
     let mut clock = CLOCK.lock().unwrap_or_else(PoisonError::into_inner);
@@ -98,7 +87,20 @@ impl Reading {
     fn take() -> Self {
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let running = clock_gettime(ClockId::Boottime);
-        Self { wall, running: Duration::try_from(running).unwrap_or_default() }
+        Self { wall, running: Duration::try_from(running).unwrap_or_default() }.later()
+    }
+
+    #[cfg(not(test))]
+    const fn later(self) -> Self {
+        self
+    }
+
+    /// Tests have more time pass than there is.
+    #[cfg(test)]
+    fn later(self) -> Self {
+        let ahead = crate::pool::interleaved::stage::ahead();
+        let running = self.running + Duration::from_secs(ahead);
+        Self { wall: self.wall + ahead, running }
     }
 }
 

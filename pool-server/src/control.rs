@@ -18,16 +18,18 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::backup;
+use crate::fsck::{self, Finding, Stop};
 use crate::pool::Pool;
 use crate::rejected::{Error, Failure};
 
-pub use client::ask;
+pub use client::{Heard, ask};
 
 /// Where, in the data directory, the socket is.
 pub const SOCKET: &str = "control";
@@ -47,6 +49,8 @@ const WAITING: usize = 16;
 pub enum Request {
     /// A backup of the pool.
     Backup(backup::Wish),
+    /// Looking through all that the pool keeps.
+    Fsck(fsck::Options),
 }
 
 /// A line of the answer.
@@ -55,6 +59,8 @@ pub enum Request {
 pub enum Line {
     /// How far it is, for people.
     Progress(String),
+    /// Something is not as it should be.
+    Found(Finding),
     /// It is done: what came of it.
     Done(Value),
     /// It was not done: why, and perhaps a line that begins with `hint: `.
@@ -140,14 +146,27 @@ async fn converse(stream: UnixStream, pool: Arc<Pool>) {
     if !matches!(read, Ok(Ok(_))) {
         return;
     }
+    let stop = Arc::new(Stop::default());
+    let stopped = Arc::clone(&stop);
     let working = tokio::task::spawn_blocking(move || {
-        let mut report = |text| lines.blocking_send(Line::Progress(text)).is_ok();
-        let last = match work(&request, &pool, &mut report) {
+        let mut tell = |line| lines.blocking_send(line).is_ok();
+        let last = match work(&request, &pool, &stopped, &mut tell) {
             Ok(done) => Line::Done(done),
             Err(why) => Line::Failed(why.to_string()),
         };
         let _ = lines.blocking_send(last);
     });
+    tokio::select! {
+        () = send(&mut answer, &mut writing) => {}
+        _ = reading.read_u8() => {}
+    }
+    // Whoever asked may have hung up: then nothing more is to be done, and nothing to be told.
+    stop.stop();
+    drop(answer);
+    let _ = working.await;
+}
+
+async fn send(answer: &mut mpsc::Receiver<Line>, writing: &mut OwnedWriteHalf) {
     while let Some(line) = answer.recv().await {
         let Ok(mut text) = serde_json::to_vec(&line) else { return };
         text.push(b'\n');
@@ -155,17 +174,30 @@ async fn converse(stream: UnixStream, pool: Arc<Pool>) {
             return;
         }
     }
-    let _ = working.await;
 }
 
-fn work(request: &[u8], pool: &Pool, report: backup::Report<'_>) -> Result<Value, Failure> {
+fn work(
+    request: &[u8],
+    pool: &Pool,
+    stop: &Arc<Stop>,
+    tell: &mut (dyn FnMut(Line) -> bool + Send),
+) -> Result<Value, Failure> {
     let request: Request = serde_json::from_slice(request).map_err(|error| {
         let detail = format!("the server does not understand this request: {error}");
         crate::rejected::Rejected::bad_request("request_malformed", detail)
             .hint("command and server are of different versions: restart the server")
     })?;
     let done = match request {
-        Request::Backup(wish) => serde_json::to_value(pool.backup(&wish, report)?),
+        Request::Backup(wish) => {
+            let mut report = |text| tell(Line::Progress(text));
+            serde_json::to_value(pool.backup(&wish, &mut report)?)
+        }
+        Request::Fsck(options) => {
+            let summary = pool.fsck(options, stop, &mut |finding| {
+                tell(Line::Found(finding.clone()));
+            })?;
+            serde_json::to_value(summary)
+        }
     };
     done.map_err(|error| Error::Damaged(format!("no JSON: {error}")).into())
 }

@@ -15,7 +15,7 @@ mod verdict;
 use std::sync::Arc;
 
 use schema::hash::NarHash;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle;
 
 use crate::blobs::Blobs;
@@ -50,7 +50,7 @@ pub struct Parts<'p> {
 }
 
 /// How it is looked through.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Options {
     /// Whether every NAR, claim and entry is hashed.
     pub deep: bool,
@@ -61,7 +61,7 @@ pub struct Options {
 }
 
 /// What can be wrong.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Kind {
     /// The database was opened without its end: what was written last is gone.
@@ -107,7 +107,7 @@ pub enum Kind {
 }
 
 /// What became of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Done {
     /// It is as it was.
@@ -121,7 +121,7 @@ pub enum Done {
 }
 
 /// Something that is wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// What.
     pub kind: Kind,
@@ -134,7 +134,7 @@ pub struct Finding {
 }
 
 /// What was looked through.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
     /// Rows of the database.
     pub rows: u64,

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pool_server::backup::{self, Manifest, Parts, Wanted, Wish};
 use pool_server::blobs::Blobs;
 use pool_server::config::Config;
-use pool_server::control::{self, Request};
+use pool_server::control::{self, Heard, Request};
 use pool_server::index::Index;
 use pool_server::ledger::continuing::{self, Outcome, Way};
 use pool_server::ledger::identity::{Identity, KEY_FILE};
@@ -33,7 +33,11 @@ pub(crate) fn run(config: &Config, command: UpkeepCommand) -> Result<(), Box<dyn
 fn make_backup(config: &Config, arguments: &BackupArguments) -> Result<(), Box<dyn Error>> {
     let wish = Wish { dir: absolute(&arguments.dir)?, nars: !arguments.no_nars };
     let request = Request::Backup(wish.clone());
-    let by_server = control::ask::<Manifest>(&config.data, &request, warn)?;
+    let by_server = control::ask::<Manifest>(&config.data, &request, |heard| {
+        if let Heard::Progress(text) = heard {
+            warn(&text);
+        }
+    })?;
     let made = by_server.map_or_else(|| offline(config, &wish), Ok)?;
     if arguments.json {
         return print_json(&made);

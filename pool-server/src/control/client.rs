@@ -7,7 +7,17 @@ use std::path::Path;
 use serde::de::DeserializeOwned;
 
 use super::{Line, Request, near};
+use crate::fsck::Finding;
 use crate::rejected::Error;
+
+/// What is heard before it is done.
+#[derive(Debug)]
+pub enum Heard {
+    /// How far it is, for people.
+    Progress(String),
+    /// Something is not as it should be.
+    Found(Finding),
+}
 
 /// Asks the server that works in this data directory, and passes on how far it is. None when there is
 /// no such server.
@@ -17,7 +27,7 @@ use crate::rejected::Error;
 pub fn ask<T: DeserializeOwned>(
     data: &Path,
     request: &Request,
-    mut report: impl FnMut(&str),
+    mut heard: impl FnMut(Heard),
 ) -> Result<Option<T>, Error> {
     let mut stream = match near(data, |path| UnixStream::connect(path)) {
         Ok(stream) => stream,
@@ -30,7 +40,8 @@ pub fn ask<T: DeserializeOwned>(
     for line in BufReader::new(stream).lines() {
         let line = line.map_err(Error::io("hear the server"))?;
         match serde_json::from_str(&line).map_err(|error| nonsense(&error))? {
-            Line::Progress(text) => report(&text),
+            Line::Progress(text) => heard(Heard::Progress(text)),
+            Line::Found(finding) => heard(Heard::Found(finding)),
             Line::Done(done) => {
                 return serde_json::from_value(done).map(Some).map_err(|error| nonsense(&error));
             }

@@ -102,6 +102,7 @@ impl Search<'_> {
             return Ok(Done::Left);
         }
         let hashes: Vec<NarHash> = file.of_nar.iter().map(|(nar_hash, _)| *nar_hash).collect();
+        let _removing = self.parts.runtime.block_on(self.parts.blobs.removals());
         let _turn = self.parts.runtime.block_on(self.parts.blobs.turn(&hashes));
         if self.is_referred_to(file)? {
             return Ok(Done::Left);

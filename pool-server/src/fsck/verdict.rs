@@ -121,6 +121,7 @@ pub async fn withdraw(
     (nar_hash, blob): (NarHash, &BlobRecord),
     why: &str,
 ) -> Result<bool, Failure> {
+    let _removing = blobs.removals().await;
     let _turn = blobs.turn(&[nar_hash]).await;
     if index.blob(&nar_hash)?.as_ref() != Some(blob) {
         // It came again meanwhile.
