@@ -103,7 +103,7 @@ impl Pool {
     /// When another process has it open, or something in it cannot be read or written.
     pub async fn open(config: &Config) -> Result<Arc<Self>, Error> {
         Self::open_whole(config).await.map_err(|error| match error {
-            Error::Index(_) | Error::Damaged(_) => Error::Setup {
+            Error::Index(_) | Error::Damaged(_) | Error::Halted(_) => Error::Setup {
                 detail: error.to_string(),
                 hint: "`pool-server fsck` tells what does not read; put that back from a backup"
                     .to_owned(),

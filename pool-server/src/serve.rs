@@ -5,7 +5,7 @@ pub mod sendfile;
 mod tls;
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,8 +21,8 @@ use crate::config::Config;
 use crate::durable;
 use crate::metrics::Metrics;
 use crate::rejected::Error;
-pub use connection::listen;
 use connection::{Door, Peer};
+pub use connection::{Socket, listen};
 use sendfile::Plain;
 
 /// Where, in the data directory, the address is that the pool listens on.
@@ -78,7 +78,7 @@ impl Stopping {
 /// When the address or the certificate cannot be used.
 pub async fn serve(
     config: &Config,
-    socket: &TcpListener,
+    socket: &Socket,
     app: Router,
     metrics: &Arc<Metrics>,
     on_ready: impl FnOnce(SocketAddr),
@@ -106,7 +106,7 @@ pub async fn serve(
 /// When the address or the certificate cannot be used.
 pub async fn serve_until(
     config: &Config,
-    socket: &TcpListener,
+    socket: &Socket,
     app: Router,
     metrics: &Arc<Metrics>,
     on_ready: impl FnOnce(SocketAddr),
@@ -125,6 +125,9 @@ pub async fn serve_until(
     let stop = async {
         let why = stop.await;
         let _ = ended.set(why);
+        if why == Ended::Stopped {
+            socket.close();
+        }
         begun.send_replace(true);
         why
     };

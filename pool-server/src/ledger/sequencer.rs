@@ -11,21 +11,16 @@ use std::sync::{Arc, RwLock};
 use std::thread::JoinHandle;
 
 use schema::api::KeyEventLogged;
-use schema::claim::Claim;
 use schema::debug_info::BuildId;
-use schema::hash::NarHash;
 use schema::key_event::SignedKeyEvent;
 use schema::realisation::VerifiedRealisation;
 use schema::tlog::edge::Edge;
 use tokio::sync::{mpsc, oneshot};
 
 use super::log::Log;
-use super::mirror::MirroredEntry;
 use super::step::{Step, reached};
 use super::{Kept, Vouched};
-use crate::index::{
-    DebugInfoRecord, ElsewhereRecord, FileRecord, Index, LedgerId, LedgerRecord, LogAt,
-};
+use crate::index::{DebugInfoRecord, FileRecord, Index, LogAt};
 use crate::metrics::Metrics;
 use crate::rejected::{Error, Failure, Rejected};
 use crate::roll::Roll;
@@ -33,13 +28,14 @@ use crate::roll::Roll;
 mod clock;
 mod group;
 mod mirrored;
+mod orders;
 pub(super) mod replay;
 mod retention;
 mod withdrawn;
 use clock::Clock;
 pub(super) use group::origin_taken;
 use group::{Group, Stages};
-use retention::RetentionOrder;
+use orders::{Answer, Order, Reply, reply};
 pub use retention::{Roots, Unneeded};
 pub use withdrawn::Mending;
 
@@ -63,44 +59,6 @@ pub(super) struct Logs {
     pub(super) attestations: Log,
     /// The right edges of the logs of others.
     pub(super) mirrored: HashMap<LogAt, Edge>,
-}
-
-type Answer<T> = oneshot::Sender<Result<T, Failure>>;
-
-enum Order {
-    Attest { vouched: Vec<Vouched>, answer: Answer<Vec<Standing>> },
-    Keep { kept: Vec<Kept>, answer: Answer<Vec<FileRecord>> },
-    KeyEvent { event: Box<SignedKeyEvent>, answer: Answer<KeyEventLogged> },
-    Stop { answer: Answer<()> },
-    KeepDebugInfo { build_id: BuildId, record: DebugInfoRecord, answer: Answer<bool> },
-    Realise { verified: VerifiedRealisation, answer: Answer<usize> },
-    MirrorLedger { ledger: LedgerRecord, answer: Answer<LedgerId> },
-    Mirror { log: LogAt, from: u64, entries: Vec<MirroredEntry>, answer: Answer<Edge> },
-    MirrorClaims { claims: Vec<Claim>, answer: Answer<usize> },
-    Elsewhere { nars: Vec<(NarHash, ElsewhereRecord)>, answer: Answer<usize> },
-    Withdraw { nar_hash: NarHash, why: String, answer: Answer<bool> },
-    Mend { path: Mending, answer: Answer<bool> },
-    Retention(RetentionOrder),
-}
-
-impl Order {
-    fn weight(&self) -> usize {
-        match self {
-            Self::Attest { vouched, .. } => vouched.len(),
-            Self::Realise { verified, .. } => verified.signatures().len(),
-            Self::Keep { kept, .. } => kept.len(),
-            Self::Mirror { entries, .. } => entries.len(),
-            Self::MirrorClaims { claims, .. } => claims.len(),
-            Self::Elsewhere { nars, .. } => nars.len(),
-            Self::Retention(order) => order.weight(),
-            Self::KeyEvent { .. }
-            | Self::KeepDebugInfo { .. }
-            | Self::Stop { .. }
-            | Self::MirrorLedger { .. }
-            | Self::Withdraw { .. }
-            | Self::Mend { .. } => 1,
-        }
-    }
 }
 
 /// The way in for changes. Dropping it waits until the last of them is written: the thread must
@@ -266,7 +224,7 @@ impl Worker {
         let logs = (&self.logs, self.roots);
         let mut group = Group::new(&self.index, &roll, logs, self.clock.now());
         let answers: Vec<Reply> =
-            orders.into_iter().map(|order| answer_later(&mut group, order)).collect();
+            orders.into_iter().map(|order| order.answer_later(&mut group)).collect();
         // A crash here leaves nothing of the group, and nobody was answered.
         reached(Step::Staged);
         let roll = group.roll();
@@ -305,46 +263,6 @@ impl Worker {
         let signed = self.logs.keys.sign().and_then(|()| self.logs.attestations.sign());
         signed.map_err(|error| self.index.halt(&error).into())
     }
-}
-
-/// Sends an answer, once it is known whether the group failed, and why.
-type Reply = Box<dyn FnOnce(Option<&Error>) + Send>;
-
-/// Takes an order into the group; the answer goes out once the group is written or has failed.
-fn answer_later(group: &mut Group<'_>, order: Order) -> Reply {
-    match order {
-        Order::Attest { vouched, answer } => reply(answer, group.attest(vouched)),
-        Order::Keep { kept, answer } => reply(answer, group.keep(kept)),
-        Order::KeyEvent { event, answer } => reply(answer, group.key_event(*event)),
-        Order::Stop { answer } => reply(answer, Ok(())),
-        Order::KeepDebugInfo { build_id, record, answer } => {
-            reply(answer, group.keep_debug_info(build_id, record))
-        }
-        Order::Realise { verified, answer } => reply(answer, group.realise(&verified)),
-        Order::MirrorLedger { ledger, answer } => reply(answer, group.mirror_ledger(&ledger)),
-        Order::Mirror { log, from, entries, answer } => {
-            reply(answer, group.mirror(log, from, entries))
-        }
-        Order::MirrorClaims { claims, answer } => reply(answer, group.mirror_claims(claims)),
-        Order::Elsewhere { nars, answer } => reply(answer, group.elsewhere(nars)),
-        Order::Withdraw { nar_hash, why, answer } => reply(answer, group.withdraw(nar_hash, why)),
-        Order::Mend { path, answer } => reply(answer, group.mend(&path)),
-        Order::Retention(order) => order.answer_later(group),
-    }
-}
-
-fn reply<T: Send + 'static>(answer: Answer<T>, result: Result<T, Failure>) -> Reply {
-    Box::new(move |failed| {
-        let result = match failed {
-            Some(Error::Halted(halted)) => {
-                result.and_then(|_| Err(Error::from(halted.clone()).into()))
-            }
-            Some(error) => result.and_then(|_| Err(Error::Index(error.to_string()).into())),
-            None => result,
-        };
-        // Whoever asked may have gone; what was written stays.
-        let _ = answer.send(result);
-    })
 }
 
 /// POSIX seconds now, by the pool's [clock](crate::clock).

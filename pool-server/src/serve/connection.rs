@@ -3,7 +3,7 @@
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 
 use axum::extract::connect_info::Connected;
@@ -49,19 +49,37 @@ pub(super) struct Door {
     metrics: Arc<Metrics>,
 }
 
+/// Where clients connect. It outlasts a server that makes place for the next one, so that they wait in
+/// between, until it is closed.
+#[derive(Debug)]
+pub struct Socket(Mutex<Option<std::net::TcpListener>>);
+
+impl Socket {
+    /// Clients are turned away once no server accepts there, either.
+    pub(super) fn close(&self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+
+    fn share(&self) -> io::Result<TcpListener> {
+        let socket = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let socket = socket.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        TcpListener::from_std(socket.try_clone()?)
+    }
+}
+
 /// Takes the socket that systemd handed over; without one, binds the configured address. Connections
 /// wait there while there is no server.
 ///
 /// # Errors
 /// An address that cannot be used.
-pub fn listen(config: &Config) -> Result<std::net::TcpListener, Error> {
+pub fn listen(config: &Config) -> Result<Socket, Error> {
     let handed = ListenFd::from_env()
         .take_tcp_listener(0)
         .map_err(Error::io("take the socket that was handed over"))?;
     let bind = || std::net::TcpListener::bind(config.listen);
     let ready = handed.map_or_else(bind, Ok).and_then(|socket| {
         socket.set_nonblocking(true)?;
-        Ok(socket)
+        Ok(Socket(Mutex::new(Some(socket))))
     });
     ready.map_err(|why| Error::Setup {
         detail: format!("cannot listen on {}: {why}", config.listen),
@@ -73,10 +91,10 @@ impl Door {
     /// Stands at this socket, which outlasts it.
     pub(super) fn open(
         config: &Config,
-        socket: &std::net::TcpListener,
+        socket: &Socket,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Error> {
-        let listener = socket.try_clone().and_then(TcpListener::from_std);
+        let listener = socket.share();
         let listener = listener.map_err(Error::io("take the socket"))?;
         Ok(Self {
             listener,

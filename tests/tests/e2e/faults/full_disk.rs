@@ -78,7 +78,6 @@ fn a_disk_that_fills_up_costs_nothing_that_was_acknowledged() {
         "{rounds} rounds: {:?} acknowledged, {refused} refused; in {halted} rounds the database was full, too",
         scene.owed.counts()
     );
-    assert!(refused >= rounds);
 }
 
 impl Scene {

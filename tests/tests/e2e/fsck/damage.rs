@@ -91,10 +91,13 @@ pub(super) fn flip(path: &Path, at: u64, bits: u8) {
     file.write_all_at(&[byte[0] ^ bits], at).unwrap();
 }
 
+/// By family and key.
+type Rows = BTreeMap<(String, Vec<u8>), Vec<u8>>;
+
 /// Everything that a stopped pool keeps.
 #[derive(PartialEq, Eq)]
 pub(super) struct Contents {
-    rows: BTreeMap<(String, Vec<u8>), Vec<u8>>,
+    rows: Rows,
     nars: BTreeMap<PathBuf, Vec<u8>>,
 }
 
@@ -109,7 +112,7 @@ impl Contents {
     }
 }
 
-fn rows(index: &Path) -> Result<BTreeMap<(String, Vec<u8>), Vec<u8>>, rocksdb::Error> {
+fn rows(index: &Path) -> Result<Rows, rocksdb::Error> {
     let options = Options::default();
     let families = DB::list_cf(&options, index)?;
     let database = DB::open_cf_for_read_only(&options, index, &families, false)?;

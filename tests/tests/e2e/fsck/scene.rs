@@ -126,7 +126,6 @@ pub(super) struct Found {
     /// Kind, subject, what was done.
     pub(super) findings: Vec<(String, String, String)>,
     pub(super) summary: Value,
-    pub(super) stderr: String,
 }
 
 impl Found {
@@ -144,7 +143,7 @@ pub(super) fn command(data: &Path, arguments: &[&str]) -> Command {
 /// Looks through a pool.
 pub(super) fn fsck(data: &Path, arguments: &[&str]) -> Found {
     let Outcome { code, stdout, stderr } = Outcome::of(&mut command(data, arguments));
-    let mut found = Found { code, findings: Vec::new(), summary: Value::Null, stderr };
+    let mut found = Found { code, findings: Vec::new(), summary: Value::Null };
     for line in stdout.lines() {
         let mut line: Value = serde_json::from_str(line).unwrap();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -155,7 +154,7 @@ pub(super) fn fsck(data: &Path, arguments: &[&str]) -> Found {
             found.summary = line["summary"].take();
         }
     }
-    assert_eq!(code == 2, found.summary.is_null(), "{found:?}");
+    assert_eq!(code == 2, found.summary.is_null(), "{found:?}: {stderr}");
     if !found.summary.is_null() {
         assert_eq!(found.summary["found"], found.findings.len(), "{found:?}");
         assert_eq!(code == 1, !found.findings.is_empty(), "{found:?}");
