@@ -39,13 +39,22 @@ impl Head {
     /// # Errors
     /// A file that cannot be read or written, or in which no slot holds a checkpoint by `key`.
     pub(super) fn open(path: &Path, key: &VerifierKey) -> Result<Option<Self>, Error> {
+        let Some(found) = Self::inspect(path, key)? else { return Ok(None) };
+        Self::create(path, key, found.checkpoint()).map(Some)
+    }
+
+    /// The head as the file at `path` has it, which may be in use: it is left as it is.
+    ///
+    /// # Errors
+    /// A file that cannot be read, or in which no slot holds a checkpoint by `key`.
+    pub(super) fn inspect(path: &Path, key: &VerifierKey) -> Result<Option<Self>, Error> {
         let file = match File::open(path) {
             Ok(file) => file,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::file("open", path)(error)),
         };
-        let found = newest(&file, path, key)?;
-        Self::create(path, key, &found.checkpoint).map(Some)
+        let newest = newest(&file, path, key)?;
+        Ok(Some(Self { file, path: path.to_owned(), key: key.clone(), newest }))
     }
 
     /// Makes the head of a new log.

@@ -34,7 +34,7 @@ impl Heads {
         let heads = LogId::ALL.map(|log| {
             let signer = identity.log_signer(log)?;
             let path = directory(data).join(log.as_str());
-            let head = Head::open(&path, signer.verifier())?.map(|it| it.checkpoint().clone());
+            let head = Head::inspect(&path, signer.verifier())?.map(|it| it.checkpoint().clone());
             let path = published_file(data, log);
             let published = match fs::read(&path) {
                 Ok(note) => Some(note),

@@ -129,7 +129,7 @@ pub fn hash_log(
 fn signed(index: &Index, log: LogAt, config: &Config) -> Result<Option<(u64, TreeHash)>, Error> {
     let signed = if log.ledger.is_own() {
         let path = log::directory(&config.data).join(log.log.as_str());
-        let head = Head::open(&path, &log_key(log.log, config)?)?;
+        let head = Head::inspect(&path, &log_key(log.log, config)?)?;
         head.map(|head| (head.checkpoint().size(), *head.checkpoint().root()))
     } else {
         let read = |note: Vec<u8>| {

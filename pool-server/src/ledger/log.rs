@@ -84,7 +84,7 @@ impl Log {
     ) -> Result<(), Error> {
         let path = directory(data).join(id.as_str());
         // First the head: the log of a pool that runs only grows.
-        let head = Head::open(&path, key)?;
+        let head = Head::inspect(&path, key)?;
         if let Some(head) = &head {
             head.check_slots()?;
         }
