@@ -5,6 +5,7 @@
 //! more.
 
 mod announce;
+mod deletions;
 mod entries;
 mod filter;
 mod follow;
@@ -25,6 +26,7 @@ use anyhow::{Context, Result};
 use schema::api::{LedgerReport, Ledgers, MirrorRequest};
 use schema::evidence::LogKeys;
 use schema::hash::NarHash;
+use schema::store_path::HashPart;
 use schema::tlog::note::VerifierKey;
 use tokio::time::sleep;
 
@@ -79,6 +81,8 @@ struct Carrier {
     refused: HashSet<String>,
     /// NARs that a source, by its number, gave wrong: it is not asked for them again.
     spoiled: HashSet<(usize, NarHash)>,
+    /// What a source, by its number, took down: said once.
+    deletions: HashSet<(usize, HashPart)>,
     /// What was announced last to the pool of a ledger, by its origin.
     announced: HashMap<String, announce::Announced>,
     output: &'static Output,
@@ -117,6 +121,7 @@ impl Carrier {
             rescan: carry.rescan,
             jobs: carry.jobs.map_or_else(default_jobs, usize::from),
             report: Report::default(),
+            deletions: HashSet::new(),
             announced: HashMap::new(),
             output,
         })
@@ -215,6 +220,7 @@ impl Carrier {
         if self.filter.has_roots() {
             self.want_roots(number).await?;
         }
+        self.tell_deletions(number).await;
         let wants = own.wanted || self.rescan || self.report.wants();
         if wants { self.carry_nars(number).await } else { Ok(()) }
     }

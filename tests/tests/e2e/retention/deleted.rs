@@ -81,3 +81,18 @@ async fn a_reason_is_wanted_and_bounded() {
     }
     assert!(scene.is_shown(&path).await);
 }
+
+#[tokio::test]
+async fn mirrors_are_told_what_their_sources_took_down() {
+    let scene = Scene::start(&SHORT).await;
+    let mirror = Scene::start(&SHORT).await;
+    let path = scene.push("taken", &[]).await;
+    let source = scene.server.url("");
+    let carry = ["mirror", "--from", &source];
+    assert!(!mirror.cli().run(&carry).stderr.contains("took down"));
+    let _ = scene.cli().run(&["delete", &path.to_string(), "--reason", "no licence"]).ok();
+    let carried = mirror.cli().run(&carry);
+    let told = format!("warning: {source} took down {path}: no licence");
+    assert!(carried.stderr.contains(&told), "{carried:?}");
+    assert_eq!(mirror.files(), 1, "it is for the mirror's operator to say");
+}
