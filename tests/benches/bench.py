@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 
+import collecting
 import guix
 import install
 import ledger
@@ -31,6 +32,7 @@ SECTIONS = {
     "install": install.install,
     "mirror": mirror.mirror,
     "mirror-log": mirror_log.mirror_log,
+    "gc": collecting.collecting,
 }
 
 # These are fed with made-up paths.

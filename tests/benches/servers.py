@@ -55,13 +55,13 @@ class Server:
 class Pool(Server):
     """A pool that knows one signer, whose key is `key`, a new one if need be, and the `pool` command to talk to it."""
 
-    def __init__(self, programs, directory, host="127.0.0.1", key=None):
+    def __init__(self, programs, directory, host="127.0.0.1", key=None, options=()):
         os.makedirs(directory)
         self.programs, self.directory = programs, directory
         data = os.path.join(directory, "data")
         os.makedirs(data)
         address = lambda: read_line(os.path.join(data, "address"))
-        command = [os.path.join(programs, "pool-server"), "--data", data, "--listen", f"{host}:0"]
+        command = [os.path.join(programs, "pool-server"), "--data", data, "--listen", f"{host}:0", *options]
         super().__init__(directory, command, address)
         self.token_file = os.path.join(data, "admin.token")
         self.key = key or os.path.join(directory, "bench.secret")

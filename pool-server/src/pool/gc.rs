@@ -231,3 +231,6 @@ fn pin_name(name: &str) -> Result<String, Rejected> {
     let detail = format!("a pin's name has 1 to {MAX_PIN_NAME_LEN} letters, digits and . _ - + @");
     Err(Rejected::unprocessable("bad_pin", detail))
 }
+
+#[cfg(test)]
+mod tests;
