@@ -3,20 +3,23 @@
 //! Changes are durable once they are in the database's write-ahead log. Where that log does not
 //! read, the database drops all that comes after, and works on without a word: the heads of the
 //! ledger tell when entries went that way, but nothing else would tell of other rows. So the log is
-//! first read strictly; and a pool that is stopped leaves a note of how many changes there were.
+//! first read strictly; and a pool that is stopped leaves a note of how many changes there were, and of
+//! the list of the database's files: what stands behind a damaged place of that list is forgotten, too.
 
 use std::path::Path;
 
 use rocksdb::{DB, DBRecoveryMode, ErrorKind};
+use schema::hash::FileHash;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::{Index, families};
+use super::{Index, families, to_json};
 use crate::index::LostRecord;
 use crate::rejected::Error;
 use crate::{clock, durable};
 
-/// How many changes there were when the pool was stopped, in decimal digits. The database passes
-/// over files that it does not know.
+/// Of what there was when the pool was stopped, as JSON. The database passes over files that it does not
+/// know.
 const ENDED: &str = "ended";
 
 impl Index {
@@ -36,6 +39,8 @@ impl Index {
     /// # Errors
     /// As [`open`](Self::open).
     pub fn open_unread(dir: &Path) -> Result<Self, Error> {
+        let ended = Ended::read(dir)?;
+        let spoiled = ended.as_ref().and_then(|ended| ended.spoiled_manifest(dir));
         let (database, torn) = match open(dir, DBRecoveryMode::TolerateCorruptedTailRecords) {
             Err(error) if error.kind() == ErrorKind::Corruption => {
                 let database = open(dir, DBRecoveryMode::PointInTime);
@@ -44,15 +49,14 @@ impl Index {
             opened => (opened.map_err(|error| open_error(dir, &error))?, None),
         };
         let index = Self::of(database, dir, true);
-        let why = match torn {
-            Some(error) => Some(format!("its write-ahead log does not read to its end: {error}")),
-            None => index.shortfall()?,
-        };
-        if let Some(why) = why {
-            tracing::warn!(%why, "the database has lost the last of what was written to it");
+        let torn =
+            torn.map(|error| format!("its write-ahead log does not read to its end: {error}"));
+        let shortfall = || ended.and_then(|ended| ended.shortfall(&index.database));
+        if let Some(why) = spoiled.or(torn).or_else(shortfall) {
+            tracing::warn!(%why, "the database has lost some of what was written to it");
             index.note_lost(&LostRecord { why, found_at: clock::now() })?;
             // What it lacks is told once.
-            index.note_end()?;
+            Ended::of(&index.database, None).write(dir)?;
         }
         Ok(index)
     }
@@ -61,28 +65,75 @@ impl Index {
         Self { database, dir: dir.to_owned(), halted: watch::Sender::default(), durable }
     }
 
-    /// Leaves a note of how many changes there are. For when there will be no more.
+    /// Leaves a note of what there is. For when there will be no more: the database works on nothing
+    /// behind the scenes from then on.
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn note_end(&self) -> Result<(), Error> {
         self.check_writable()?;
-        let changes = self.database.latest_sequence_number();
-        durable::replace(&self.dir.join(ENDED), changes.to_string().as_bytes(), durable::PUBLIC)
+        self.database.cancel_all_background_work(true);
+        Ended::of(&self.database, Manifest::read(&self.dir)).write(&self.dir)
+    }
+}
+
+/// What there was when the pool was stopped.
+#[derive(Serialize, Deserialize)]
+struct Ended {
+    /// How many changes.
+    changes: u64,
+    /// The list of the database's files, which names nothing any more behind a damaged place.
+    manifest: Option<Manifest>,
+}
+
+/// A file of the database.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Manifest {
+    name: String,
+    sha256: String,
+}
+
+impl Ended {
+    fn of(database: &DB, manifest: Option<Manifest>) -> Self {
+        Self { changes: database.latest_sequence_number(), manifest }
     }
 
-    /// What the note says that is not there.
-    fn shortfall(&self) -> Result<Option<String>, Error> {
-        let path = self.dir.join(ENDED);
-        let noted = match std::fs::read_to_string(&path) {
-            Ok(text) => text.parse::<u64>().ok(),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::file("read", &path)(error)),
-        };
-        let found = self.database.latest_sequence_number();
-        Ok(noted.filter(|noted| found < *noted).map(|noted| {
+    /// The note in `dir`; none where there is none that reads.
+    fn read(dir: &Path) -> Result<Option<Self>, Error> {
+        let path = dir.join(ENDED);
+        match std::fs::read(&path) {
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::file("read", &path)(error)),
+        }
+    }
+
+    fn write(&self, dir: &Path) -> Result<(), Error> {
+        durable::replace(&dir.join(ENDED), &to_json(self)?, durable::PUBLIC)
+    }
+
+    /// After a crash there is another manifest than the one that is noted, of which nothing is known.
+    fn spoiled_manifest(&self, dir: &Path) -> Option<String> {
+        let noted = self.manifest.as_ref()?;
+        let found = Manifest::read(dir)?;
+        let spoiled = found.name == noted.name && found.sha256 != noted.sha256;
+        spoiled.then(|| format!("its file {} is not what it was when it was stopped", found.name))
+    }
+
+    fn shortfall(&self, database: &DB) -> Option<String> {
+        let (noted, found) = (self.changes, database.latest_sequence_number());
+        (found < noted).then(|| {
             format!("it had taken {noted} changes when the pool was stopped, and has {found}")
-        }))
+        })
+    }
+}
+
+impl Manifest {
+    /// The one that is in use in `dir`.
+    fn read(dir: &Path) -> Option<Self> {
+        let name = std::fs::read_to_string(dir.join("CURRENT")).ok()?.trim_end().to_owned();
+        let bytes = std::fs::read(dir.join(&name)).ok()?;
+        Some(Self { name, sha256: FileHash::of(&bytes).to_string() })
     }
 }
 
