@@ -4,7 +4,7 @@
 //! down by a wrong clock stays: entries of the ledger are never earlier than the one before, and a
 //! collection by a clock that stands in the next year would take everything. So the time goes on as the
 //! machine runs, whatever its clock is set to; what the clock says instead is believed once it has said
-//! so for an [hour](PROBATION).
+//! so for an hour.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
