@@ -62,6 +62,7 @@ async fn very_many_paths_are_collected_in_little_memory() {
 fn fill(pool: &Pool, first: u64) {
     let mut batch = pool.index.batch();
     let key = SecretKey::from_seed("alice".parse().unwrap(), &[1; 32]);
+    let signature = *key.sign(b"").signature();
     for number in first..first + TOGETHER {
         let path = path(number);
         let hash = NarHash::of(&number.to_be_bytes());
@@ -75,7 +76,7 @@ fn fill(pool: &Pool, first: u64) {
             key_id: key.public().id(),
             index: number,
             logged_at: number,
-            signature: *key.sign(b"").signature(),
+            signature,
         };
         batch.put_claim(&ClaimId::of(claim.signed_bytes().as_bytes()), &claim).unwrap();
         let mut record = ClaimRecord::new(claim);
