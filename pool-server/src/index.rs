@@ -149,6 +149,13 @@ impl AttestationRecord {
         (self.logged_at, self.ledger, self.index)
     }
 
+    /// Of the entry with this index.
+    #[must_use]
+    pub fn of_entry(ledger: LedgerId, index: u64, entry: &Entry) -> Self {
+        let Entry { key_id, logged_at, signature, .. } = *entry;
+        Self { ledger, key_id, index, logged_at, signature }
+    }
+
     /// The entry of the ledger that attests `claim`, whose record this is.
     #[must_use]
     pub fn entry(&self, claim: &Claim) -> Entry {

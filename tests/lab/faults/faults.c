@@ -163,29 +163,21 @@ static mode_t mode_of(int flags, va_list rest)
 	return flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0;
 }
 
-int open64(const char *path, int flags, ...)
-{
-	CACHED(open64);
-	va_list rest;
-	va_start(rest, flags);
-	mode_t mode = mode_of(flags, rest);
-	va_end(rest);
-	if (flags & O_CREAT)
-		WHOLE(concerns(path));
-	return real(path, flags, mode);
-}
+#define OPENS(name)                                                            \
+	int name(const char *path, int flags, ...)                             \
+	{                                                                      \
+		CACHED(name);                                                  \
+		va_list rest;                                                  \
+		va_start(rest, flags);                                         \
+		mode_t mode = mode_of(flags, rest);                            \
+		va_end(rest);                                                  \
+		if (flags & O_CREAT)                                           \
+			WHOLE(concerns(path));                                 \
+		return real(path, flags, mode);                                \
+	}
 
-int open(const char *path, int flags, ...)
-{
-	CACHED(open);
-	va_list rest;
-	va_start(rest, flags);
-	mode_t mode = mode_of(flags, rest);
-	va_end(rest);
-	if (flags & O_CREAT)
-		WHOLE(concerns(path));
-	return real(path, flags, mode);
-}
+OPENS(open64)
+OPENS(open)
 
 int clock_gettime(clockid_t clock, struct timespec *time)
 {

@@ -84,13 +84,7 @@ impl Group<'_> {
         });
         let words = &mut path.claims[place].attestations;
         if !words.iter().any(|word| word.ledger == ledger && word.index == index) {
-            words.push(AttestationRecord {
-                ledger,
-                key_id: entry.key_id,
-                index,
-                logged_at: entry.logged_at,
-                signature: entry.signature,
-            });
+            words.push(AttestationRecord::of_entry(ledger, index, entry));
         }
         self.claimed.entry(claim.nar_hash()).or_default().push(hash_part);
         self.batch.put_claim(&claim.id(), claim)?;

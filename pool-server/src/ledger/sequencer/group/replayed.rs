@@ -27,13 +27,7 @@ impl Group<'_> {
         if words.any(|word| word.ledger.is_own() && word.index == index) {
             return Ok(true);
         }
-        let word = AttestationRecord {
-            ledger: LedgerId::OWN,
-            key_id: entry.key_id,
-            index,
-            logged_at: entry.logged_at,
-            signature: entry.signature,
-        };
+        let word = AttestationRecord::of_entry(LedgerId::OWN, index, entry);
         if self.say(&claim, word, unsigned(&claim))? {
             self.batch.put_claim(&entry.claim, &claim)?;
         }

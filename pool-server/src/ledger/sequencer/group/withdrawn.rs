@@ -111,13 +111,7 @@ impl Group<'_> {
         if words.filter(|word| word.ledger.is_own()).any(|word| word.index == index) {
             return Ok(!listed);
         }
-        let word = AttestationRecord {
-            ledger: LedgerId::OWN,
-            key_id: entry.key_id,
-            index,
-            logged_at: entry.logged_at,
-            signature: entry.signature,
-        };
+        let word = AttestationRecord::of_entry(LedgerId::OWN, index, &entry);
         match record.claims.iter_mut().find(|it| it.claim == claim) {
             Some(known) => known.attestations.push(word),
             None => record
