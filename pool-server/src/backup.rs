@@ -18,11 +18,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::auth;
 use crate::blobs::{Blobs, nar_name};
+use crate::clock;
 use crate::durable;
 use crate::index::Index;
 use crate::ledger::heads::Heads;
 use crate::ledger::identity::{Identity, KEY_FILE, MIRROR_KEY_FILE, WITNESS_KEY_FILE};
-use crate::ledger::sequencer::unix_time;
 use crate::rejected::Error;
 use place::{place, read_if_any, sync_all};
 
@@ -127,7 +127,7 @@ fn fill(pool: &Parts<'_>, wish: &Wish, to: &Path, report: Report<'_>) -> Result<
     let _no_removals = pool.blobs.no_removals();
     // The heads are read first, so that the copy of the logs is never behind them.
     let heads = Heads::read(pool.data, pool.identity)?;
-    let made_at = unix_time();
+    let made_at = clock::now();
     let index = to.join("index");
     pool.index.copy_to(&index)?;
     let index = Index::open_to_read(&index)?;

@@ -24,7 +24,7 @@ use crate::blobs::Blobs;
 use crate::clock;
 use crate::config::Config;
 use crate::index::{BlobRecord, Index, Marks, UnlistedRecord, Why};
-use crate::ledger::sequencer::{Roots, Sequencer, Unneeded, unix_time};
+use crate::ledger::sequencer::{Roots, Sequencer, Unneeded};
 use crate::place::{Place, at};
 use crate::rejected::{Error, Failure};
 use crate::roll::Roll;
@@ -118,7 +118,7 @@ pub fn collect(
         runtime,
         how,
         roots,
-        now: unix_time(),
+        now: clock::now(),
         pace: Pace::new(how.gently),
         summary: GcSummary::default(),
         tell,

@@ -9,12 +9,12 @@ use serde::Serialize;
 
 use super::{Manifest, PAGE, Report, SECRETS, given_up, place, read_if_any, sync_all};
 use crate::blobs::nar_name;
+use crate::clock;
 use crate::durable;
 use crate::index::{ElsewhereRecord, Index};
 use crate::ledger::heads::Heads;
 use crate::ledger::identity::Identity;
 use crate::ledger::restored::Restored;
-use crate::ledger::sequencer::unix_time;
 use crate::rejected::Error;
 use schema::tlog::note::NoteName;
 
@@ -59,7 +59,7 @@ pub fn restore(wanted: &Wanted, report: Report<'_>) -> Result<Outcome, Error> {
     let mut note = Restored {
         backup: backup.clone(),
         made_at: manifest.made_at,
-        restored_at: unix_time(),
+        restored_at: clock::now(),
         sizes: manifest.sizes,
         whole: false,
     };

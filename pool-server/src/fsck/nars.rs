@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::{Search, Verdict, judge};
+use crate::clock;
 use crate::index::{Index, PassRecord};
-use crate::ledger::sequencer::unix_time;
 use crate::rejected::Error;
 
 /// What this pass is called where it is remembered.
@@ -20,7 +20,7 @@ const REMEMBERED: Duration = Duration::from_secs(1);
 /// A failing database.
 pub fn begun_or_new(index: &Index, name: &str) -> Result<PassRecord, Error> {
     let begun = index.pass(name)?.filter(|pass| pass.ended_at.is_none());
-    Ok(begun.unwrap_or_else(|| PassRecord { began_at: unix_time(), ..PassRecord::default() }))
+    Ok(begun.unwrap_or_else(|| PassRecord { began_at: clock::now(), ..PassRecord::default() }))
 }
 
 impl Search<'_> {
@@ -55,7 +55,7 @@ impl Search<'_> {
                 }
             }
         }
-        pass.ended_at = (!self.pace.is_stopped()).then(unix_time);
+        pass.ended_at = (!self.pace.is_stopped()).then(clock::now);
         index.put_pass(PASS, &pass)
     }
 }

@@ -7,7 +7,7 @@ use axum::http::request::Parts;
 
 use super::error::EitherFailure;
 use crate::auth::{Grant, Scope};
-use crate::ledger::sequencer::unix_time;
+use crate::clock;
 use crate::pool::Pool;
 use crate::quota::Account;
 
@@ -108,6 +108,6 @@ fn grant(parts: &Parts, pool: &Pool) -> Result<Grant, EitherFailure> {
     if let Some(grant) = parts.extensions.get::<Grant>() {
         return Ok(grant.clone());
     }
-    let grant = pool.tokens.authenticate(&parts.headers, unix_time());
+    let grant = pool.tokens.authenticate(&parts.headers, clock::now());
     grant.map_err(|failure| EitherFailure::at(&parts.uri, failure))
 }

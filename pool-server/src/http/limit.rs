@@ -16,8 +16,8 @@ use http_body::Body as _;
 
 use super::Shared;
 use super::error::EitherFailure;
+use crate::clock;
 use crate::config::Measure;
-use crate::ledger::sequencer::unix_time;
 use crate::patience::linger;
 use crate::pool::Pool;
 use crate::quota::{Account, Prefix};
@@ -57,7 +57,7 @@ pub(super) async fn limit(
 /// The account on which the request's body is, if that is limited.
 fn enter(pool: &Pool, request: &mut Request) -> Result<Option<Account>, Rejected> {
     // Credentials that do not hold are no account; whether they matter is the handler's to say.
-    let grant = pool.tokens.authenticate(request.headers(), unix_time()).ok();
+    let grant = pool.tokens.authenticate(request.headers(), clock::now()).ok();
     let account = grant.as_ref().and_then(|grant| grant.account(&pool.config.token_limits));
     if let Some(grant) = grant {
         request.extensions_mut().insert(grant);

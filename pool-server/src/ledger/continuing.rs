@@ -8,8 +8,8 @@ use super::brought::Source;
 use super::heads::Heads;
 use super::identity::Identity;
 use super::restored::{Continued, Restored};
-use super::sequencer::unix_time;
 use super::witnesses::{Seen, seen};
+use crate::clock;
 use crate::config::Config;
 use crate::index::Index;
 use crate::rejected::Error;
@@ -64,7 +64,7 @@ pub async fn go_on(
             check(&seen, ask_witnesses)?;
         }
     }
-    let at = unix_time();
+    let at = clock::now();
     promise_again(config, index, at)?;
     let continued = Continued { restored, sizes, by, at };
     continued.keep(data)?;

@@ -265,12 +265,6 @@ impl Worker {
     }
 }
 
-/// POSIX seconds now, by the pool's [clock](crate::clock).
-#[must_use]
-pub fn unix_time() -> u64 {
-    crate::clock::now()
-}
-
 #[cfg(test)]
 pub(super) mod crash_tests;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use schema::tlog::note::VerifierKey;
 use schema::tlog::proof::ConsistencyProof;
 use schema::tlog::witness::{AddCheckpoint, print_cosignatures};
 
-use super::sequencer::unix_time;
+use crate::clock;
 use crate::index::Index;
 use crate::rejected::{Error, Rejected};
 
@@ -75,7 +75,7 @@ impl Witness {
         }
         let line = self
             .cosigner
-            .cosign(&checkpoint, unix_time())
+            .cosign(&checkpoint, clock::now())
             .map_err(|error| Error::Damaged(format!("a cosignature cannot be made: {error}")))?;
         let mut batch = self.index.batch();
         batch.put_witnessed(key.name().as_str(), checkpoint.note().to_string().as_bytes())?;

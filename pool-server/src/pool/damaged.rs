@@ -9,9 +9,9 @@ use tokio::runtime::Handle;
 
 use super::Pool;
 use crate::blobs::NarFile;
+use crate::clock;
 use crate::fsck::{self, Finding, Options, Pace, Parts, Stop, Summary, begun_or_new, judge};
 use crate::index::{BlobRecord, FileRecord, Listing, PassRecord, Why};
-use crate::ledger::sequencer::unix_time;
 use crate::rejected::{Error, Failure, Rejected};
 
 /// How often a NAR is opened that comes and goes.
@@ -150,7 +150,7 @@ impl Pool {
         if let Some(PassRecord { began_at, ended_at: Some(ended_at), .. }) = known {
             self.metrics.scrub.last_pass.set(ended_at as f64);
             let next = began_at.saturating_add(self.config.scrub_interval.as_secs());
-            if let Some(left) = next.checked_sub(unix_time()).filter(|left| *left > 0) {
+            if let Some(left) = next.checked_sub(clock::now()).filter(|left| *left > 0) {
                 return Ok(Duration::from_secs(left));
             }
         }
@@ -161,7 +161,7 @@ impl Pool {
         let mut pace = Pace::new(Some(self.scrub_rate(pass.total)), Arc::clone(stop));
         let page = self.index.blobs_after(pass.after.as_ref(), PAGE)?;
         if page.is_empty() {
-            pass.ended_at = Some(unix_time());
+            pass.ended_at = Some(clock::now());
         }
         for (nar_hash, blob) in page {
             if !self.read_one(nar_hash, &blob, &mut pass, &mut pace) {

@@ -13,9 +13,9 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::Pool;
+use crate::clock;
 use crate::gc::{self, How, Parts};
 use crate::index::{DeletionRecord, Listing, PinRecord, Why};
-use crate::ledger::sequencer::unix_time;
 use crate::rejected::{Error, Failure, Rejected};
 
 /// Lines that wait for whoever asked.
@@ -85,7 +85,7 @@ impl Pool {
             return Err(Rejected::unprocessable("bad_pin", detail).into());
         }
         let PinRequest { paths, keep_last, keep_days } = request;
-        let pinned_at = unix_time();
+        let pinned_at = clock::now();
         let pin = PinRecord { paths: paths.clone(), at: pinned_at, keep_last, keep_days };
         let revision = self.ledger.sequencer().pin(name.clone(), pin).await?;
         Ok(Pin { name, revision, paths, pinned_at })
@@ -133,7 +133,7 @@ impl Pool {
         }
         let record = self.index.path(&path.base().hash_part())?.unwrap_or_default();
         let nars: Vec<NarHash> = record.claims.iter().map(|it| it.claim.nar_hash()).collect();
-        let deletion = DeletionRecord { path, reason, at: unix_time() };
+        let deletion = DeletionRecord { path, reason, at: clock::now() };
         let (pool, taken) = (Arc::clone(self), deletion.clone());
         // To its end, even when whoever asked has gone.
         let deleting = tokio::spawn(async move {

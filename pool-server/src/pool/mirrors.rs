@@ -9,9 +9,9 @@ use schema::tlog::cosignature::{Cosignature, CosignatureError};
 use schema::tlog::note::NoteError;
 
 use super::Pool;
+use crate::clock;
 use crate::config::Mirror;
 use crate::index::LogId;
-use crate::ledger::sequencer::unix_time;
 use crate::rejected::{Error, Failure, Rejected};
 
 /// How far a mirror's clock may be ahead of this one, in seconds. What is further ahead would outdo
@@ -85,7 +85,7 @@ impl Pool {
     fn cosignatures(&self, it: &SignedCheckpoint) -> Result<Vec<Cosignature<'_>>, Rejected> {
         let keys = self.config.mirrors.iter().map(|mirror| &mirror.key);
         let cosignatures = it.cosignatures(keys).map_err(badly_cosigned)?;
-        let latest = unix_time() + CLOCKS_DIFFER;
+        let latest = clock::now() + CLOCKS_DIFFER;
         match cosignatures.iter().find(|it| it.time > latest) {
             Some(Cosignature { witness, time }) => {
                 let detail = format!("{} says that it is {time} seconds past 1970", witness.name());

@@ -21,7 +21,6 @@ use crate::fair::Slot;
 use crate::index::{BlobRecord, FileRecord};
 use crate::ingest::{self, BrokeOff, Declared, VerifiedNar};
 use crate::ledger::Kept;
-use crate::ledger::sequencer::unix_time;
 use crate::metrics::UploadInFlight;
 use crate::patience::{Patience, linger};
 use crate::place::{Place, at};
@@ -111,7 +110,7 @@ impl Pool {
         };
         let (nar_hash, nar_size) = (verified.nar_hash(), verified.nar_size());
         let (candidates, listing) = verified.into_findings();
-        let stored_at = unix_time();
+        let stored_at = clock::now();
         Kept {
             nar_hash,
             record: BlobRecord { nar_size, file, stored_at, candidates },

@@ -17,10 +17,10 @@ use super::Pool;
 use super::signed::{Document, Merged, check_signed, part, unknown_signer};
 use crate::assemble::report::scan_report;
 use crate::assemble::view::View;
+use crate::clock;
 use crate::config::Measure;
 use crate::index::LoggedKey;
 use crate::ledger::Vouched;
-use crate::ledger::sequencer::unix_time;
 use crate::place::{Place, at};
 use crate::quota::Account;
 use crate::rejected::{Error, Failure, Rejected};
@@ -122,7 +122,7 @@ impl Pool {
             )
             .hint("`pool signer enrol KEYFILE` with the secret key makes one")
         })?;
-        enrolment::check(&request.public_key, &proof.signature, proof.made_at, unix_time())
+        enrolment::check(&request.public_key, &proof.signature, proof.made_at, clock::now())
             .map_err(|error| Rejected::forbidden("proof_invalid", error.to_string()))
     }
 

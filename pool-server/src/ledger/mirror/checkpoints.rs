@@ -12,8 +12,8 @@ use schema::tlog::witness::AddCheckpoint;
 
 use super::Mirror;
 use super::held::{HeldLog, State};
+use crate::clock;
 use crate::index::ForkRecord;
-use crate::ledger::sequencer::unix_time;
 use crate::ledger::shown::{full_hashes, unreadable};
 use crate::rejected::{Error, Rejected};
 
@@ -84,7 +84,7 @@ impl Mirror {
         batch.commit()?;
         let published = log.shown().map(|shown| shown.published().size());
         let mut held = log.state();
-        (held.pending, held.sources, held.heard_at) = (state.pending, state.sources, unix_time());
+        (held.pending, held.sources, held.heard_at) = (state.pending, state.sources, clock::now());
         if grown.is_ok() && published == Some(size) {
             held.whole_at = held.heard_at;
         }
@@ -186,7 +186,7 @@ impl Mirror {
             size,
             proof,
             source: source.to_owned(),
-            met_at: unix_time(),
+            met_at: clock::now(),
         };
         let mut batch = self.index.batch();
         batch.put_fork(log.at, &fork)?;

@@ -17,8 +17,9 @@ use schema::verifiable_map::IndexLeaf;
 use super::checkpoints::refuse_forked;
 use super::held::{HeldLog, cosign};
 use super::{Mirror, Unmirrored};
+use crate::clock;
 use crate::index::{LogAt, LogId};
-use crate::ledger::sequencer::{Sequencer, unix_time};
+use crate::ledger::sequencer::Sequencer;
 use crate::rejected::{Error, Failure, Rejected};
 use crate::roll::Roll;
 
@@ -243,7 +244,7 @@ impl Mirror {
         if log.log == LogId::Attestations {
             let newest = self.index.log_entries(log, size - 1, 1)?.pop();
             if let Some(entry) = newest.and_then(|bytes| Entry::parse(&bytes).ok()) {
-                self.metrics.mirror_delay(unix_time().saturating_sub(entry.logged_at));
+                self.metrics.mirror_delay(clock::now().saturating_sub(entry.logged_at));
             }
         }
         Ok(())

@@ -11,9 +11,9 @@ use schema::tlog::note::{NoteSignature, VerifierKey};
 use tokio::sync::watch;
 
 use super::source::Sources;
+use crate::clock;
 use crate::index::{ForkRecord, Index, LogAt};
 use crate::ledger::log::resume;
-use crate::ledger::sequencer::unix_time;
 use crate::ledger::shown::{Published, Shown};
 use crate::rejected::Error;
 
@@ -151,6 +151,6 @@ pub(super) fn cosign(
     checkpoint: &mut SignedCheckpoint,
     cosigner: &Cosigner,
 ) -> Result<(u64, NoteSignature), CosignatureError> {
-    let line = cosigner.cosign(checkpoint, unix_time())?;
+    let line = cosigner.cosign(checkpoint, clock::now())?;
     Ok((checkpoint.cosign(line.clone(), cosigner.verifier())?, line))
 }

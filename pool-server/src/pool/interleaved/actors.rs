@@ -13,8 +13,8 @@ use super::faulty::Faulty;
 use super::stage::{self, Act};
 use super::world::{GRACE, LEASE, Subject, key, somebody};
 use crate::assemble::view::View;
+use crate::clock;
 use crate::gc::How;
-use crate::ledger::sequencer::unix_time;
 use crate::pool::Pool;
 use crate::rejected::Failure;
 
@@ -69,7 +69,7 @@ impl Actor {
 }
 
 async fn narinfo(pool: Arc<Pool>, subject: Arc<Subject>) {
-    let asked = unix_time();
+    let asked = clock::now();
     let text = pool.narinfo(&View::Default, Dialect::Nix, &subject.hash_part()).await.unwrap();
     if let Ok(text) = text {
         subject.promised(&text, asked);
@@ -100,7 +100,7 @@ async fn put(pool: &Arc<Pool>, subject: &Subject) -> Put {
     let pieces = [Ok::<_, io::Error>(Bytes::from(subject.nar.clone()))];
     match pool.receive(stream::iter(pieces), subject.declared(), &somebody()).await {
         Ok(_) => {
-            subject.tell(|told| told.stored = told.stored.max(Some(unix_time() + GRACE / 2)));
+            subject.tell(|told| told.stored = told.stored.max(Some(clock::now() + GRACE / 2)));
             Put::Stored
         }
         Err(Failure::Rejected(it)) if it.code == "nar_removed" => Put::Again,

@@ -11,8 +11,8 @@ use super::world::{Start, Subject};
 use super::{Scenario, explore};
 use crate::assemble::view::View;
 use crate::blobs::nar_name;
+use crate::clock;
 use crate::ingest;
-use crate::ledger::sequencer::unix_time;
 use crate::place::{Place, at};
 use crate::pool::Pool;
 use schema::compression::Compression;
@@ -41,7 +41,7 @@ impl Faulty {
 }
 
 async fn tell_first(pool: Arc<Pool>, subject: Arc<Subject>) {
-    let asked = unix_time();
+    let asked = clock::now();
     let line = pool.line(&View::Default, Dialect::Nix, subject.hash_part()).unwrap();
     let Some((text, file)) = line.line.narinfo.zip(line.file) else { return };
     subject.promised(&text, asked);
@@ -56,14 +56,14 @@ async fn remove_first(pool: Arc<Pool>, subject: Arc<Subject>) {
     let _turn = pool.blobs.turn(&[nar_hash]).await;
     pool.blobs.remove(vec![nar_name(&nar_hash, Compression::None)], &removing).await.unwrap();
     at(Place::Sweeping).await;
-    pool.ledger.sequencer().sweep(roots, vec![nar_hash], unix_time()).await.unwrap();
+    pool.ledger.sequencer().sweep(roots, vec![nar_hash], clock::now()).await.unwrap();
 }
 
 async fn sweep_out_of_turn(pool: Arc<Pool>, subject: Arc<Subject>) {
     let nar_hash = subject.nar_hash();
     let roots = pool.ledger.sequencer().roots().await.unwrap();
     at(Place::Sweeping).await;
-    let swept = pool.ledger.sequencer().sweep(roots, vec![nar_hash], unix_time()).await.unwrap();
+    let swept = pool.ledger.sequencer().sweep(roots, vec![nar_hash], clock::now()).await.unwrap();
     if swept[0].is_some() {
         let names = vec![nar_name(&nar_hash, Compression::None)];
         at(Place::Forgotten).await;

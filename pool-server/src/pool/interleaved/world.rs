@@ -16,11 +16,12 @@ use super::explore::{Explorer, Move};
 use super::stage;
 use crate::assemble::view::View;
 use crate::blobs::nar_name;
+use crate::clock;
 use crate::config::{Config, Quota};
 use crate::gc::How;
 use crate::index::{Listing, PathRecord, UnlistedRecord, Why};
 use crate::ingest::Declared;
-use crate::ledger::sequencer::{Unneeded, unix_time};
+use crate::ledger::sequencer::Unneeded;
 use crate::pool::Pool;
 use crate::quota::Account;
 
@@ -210,7 +211,7 @@ impl World {
             let nar_hash = subject.nar_hash();
             let leased_until = pool.index.lease(&nar_hash).unwrap().unwrap().until;
             let detail = "nobody asked for it".to_owned();
-            let why = UnlistedRecord { why: Why::Collected, detail, at: unix_time() };
+            let why = UnlistedRecord { why: Why::Collected, detail, at: clock::now() };
             let sequencer = pool.ledger.sequencer();
             let roots = sequencer.roots().await.unwrap();
             let nars = vec![Unneeded { nar_hash, leased_until }];
@@ -236,7 +237,7 @@ impl World {
         let names_it = named(&record) == blob.as_ref().map(|blob| blob.file.file_hash);
         check(!listed || names_it || deleted, "a NAR is shown, and its path does not name it")?;
         let told = subject.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = unix_time();
+        let now = clock::now();
         let here = blob.map(|blob| blob.file.file_hash);
         for (file_hash, until) in &told.promises {
             let kept = here == Some(*file_hash) || *until < now || told.removed;
@@ -255,7 +256,7 @@ impl World {
             let told = subject.told.lock().unwrap_or_else(PoisonError::into_inner);
             (told.promises.iter().map(|(_, until)| *until).max(), told.pinned && !told.deleted)
         };
-        if let Some(ahead) = until.and_then(|until| until.checked_sub(unix_time() + 2)) {
+        if let Some(ahead) = until.and_then(|until| until.checked_sub(clock::now() + 2)) {
             stage::put_ahead(ahead);
             self.collect().await?;
             self.check(subject)?;
