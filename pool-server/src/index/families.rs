@@ -1,6 +1,9 @@
 //! The column families, in one table.
 
-use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, Options};
+use rocksdb::{
+    BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType,
+    Options,
+};
 
 /// A column family: its name, and how it is read.
 pub(super) struct Family {
@@ -175,6 +178,10 @@ impl Family {
         // Index and filter blocks of a large pool must not grow outside the cache.
         blocks.set_cache_index_and_filter_blocks(true);
         blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+        // In parts of a few kilobytes: whole, those of a million paths are larger than the cache, and each
+        // read would read them again.
+        blocks.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+        blocks.set_partition_filters(true);
         blocks.set_format_version(6);
         if self.point_reads {
             blocks.set_ribbon_filter(10.0);
