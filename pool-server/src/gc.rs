@@ -166,6 +166,7 @@ impl Collection<'_> {
     fn run(&mut self) -> Result<(), Failure> {
         let mut marks = self.parts.index.marks()?;
         let why = self.mark(&mut marks)?;
+        self.summary.has_rule = why.is_some();
         self.runtime.block_on(at(Place::Marked));
         let mut after = None;
         while !self.parts.gc.stopping.load(Ordering::Relaxed) {

@@ -8,6 +8,9 @@ use crate::exit::{Exit, Failure};
 use crate::output::{Output, bytes, time};
 use crate::remote::Remote;
 
+const NO_RULE: &str =
+    "\nno rule says what may go: the operator sets `max-stored` or `collect-after`";
+
 /// Has the pool collect, and prints what becomes of each NAR as it comes.
 pub(super) async fn run(gc: Gc, remote: &Remote<'_>, output: &Output) -> Result<Exit> {
     let Gc { dry_run } = gc;
@@ -57,9 +60,10 @@ fn summary_text(summary: &GcSummary, dry_run: bool) -> String {
     let GcSummary { kept, kept_bytes, unlisted, relisted, waiting, waiting_bytes, .. } = summary;
     let GcSummary { unlisted_bytes, swept, swept_bytes, .. } = summary;
     let would = if dry_run { "would be " } else { "" };
+    let no_rule = if summary.has_rule { "" } else { NO_RULE };
     format!(
         "kept {kept} NARs ({}), {would}unlisted {unlisted} ({}), {would}relisted {relisted}, \
-         still promised {waiting} ({}), {would}swept {swept} ({})",
+         still promised {waiting} ({}), {would}swept {swept} ({}){no_rule}",
         bytes(*kept_bytes),
         bytes(*unlisted_bytes),
         bytes(*waiting_bytes),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
+use axum::http::Method;
 use axum::http::request::Parts;
 
 use super::error::EitherFailure;
@@ -21,6 +22,8 @@ pub(super) struct MayAttest(pub(super) Account);
 pub(super) struct MayPin;
 /// May do what only admins may, such as to say which ledgers are mirrored.
 pub(super) struct MayAdmin;
+/// Whether somebody who may upload looks first whether they need to, as Nix does: by `HEAD`.
+pub(super) struct LooksFirst(pub(super) bool);
 /// May do what admins do; or may not, which the handler looks at.
 pub(super) struct Asker {
     pub(super) is_admin: bool,
@@ -83,6 +86,18 @@ impl FromRequestParts<Arc<Pool>> for MayAdmin {
     ) -> Result<Self, EitherFailure> {
         demand(parts, pool, Scope::Admin)?;
         Ok(Self)
+    }
+}
+
+impl FromRequestParts<Arc<Pool>> for LooksFirst {
+    type Rejection = EitherFailure;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        pool: &Arc<Pool>,
+    ) -> Result<Self, EitherFailure> {
+        let may_upload = || grant(parts, pool).is_ok_and(|it| it.require(Scope::Upload).is_ok());
+        Ok(Self(parts.method == Method::HEAD && may_upload()))
     }
 }
 

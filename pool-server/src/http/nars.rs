@@ -18,7 +18,7 @@ use super::absent::{coming, there};
 use super::body::read_json;
 use super::error::{ApiFailure, CacheFailure};
 use super::etag::Etag;
-use super::grant::{MayRead, MayUpload};
+use super::grant::{LooksFirst, MayRead, MayUpload};
 use super::params::{Params, Segment};
 use super::range::{Part, asked_part};
 use super::view::Address;
@@ -34,11 +34,16 @@ const MAX_MISSING_BODY: usize = MAX_MISSING * 64 + 64;
 pub(super) async fn read(
     State(pool): State<Shared>,
     _: MayRead,
+    LooksFirst(looks_first): LooksFirst,
     address: Address,
     headers: HeaderMap,
     outlet: Option<Extension<Outlet>>,
 ) -> Result<Response, CacheFailure> {
     let (digits, compression) = parse_name(&address.file)?;
+    if looks_first {
+        let found = pool.nar_that_stays(digits, compression).await?;
+        return Ok(send(found, &pool, &headers, outlet));
+    }
     let found = match pool.nar(digits, compression).await {
         Err(Failure::Rejected(missing)) if missing.code == "no_nar" => {
             let nar_hash = NarHash::from_nix32(digits).map_err(|_| missing)?;

@@ -19,6 +19,8 @@ use crate::rejected::{Error, Failure, Rejected};
 
 /// A NAR's file and what is to be said of it.
 pub struct FoundNar {
+    /// Of the NAR.
+    pub nar_hash: NarHash,
     /// Of the file: what tells its bytes from any others.
     pub file_hash: FileHash,
     /// The file, in the compression the pool keeps.
@@ -158,7 +160,9 @@ impl Pool {
     fn found(&self, nar_hash: &NarHash, compression: Compression) -> Result<FoundNar, Failure> {
         let opened = self.open_nar(nar_hash)?.filter(|(it, _)| it.compression == compression);
         match opened {
-            Some((FileRecord { file_hash, .. }, file)) => Ok(FoundNar { file_hash, file }),
+            Some((FileRecord { file_hash, .. }, file)) => {
+                Ok(FoundNar { nar_hash: *nar_hash, file_hash, file })
+            }
             None => Err(self.missing_nar(nar_hash, &nar_hash.to_nix32()).into()),
         }
     }

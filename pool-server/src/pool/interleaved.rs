@@ -1,10 +1,10 @@
-//! Every order in which requests, collections and the clock can come in between each other, tried out
-//! on the real pool: no order breaks a promise.
+//! The orders in which requests, collections and the clock can come in between each other, tried out
+//! on the real pool: none breaks a promise.
 //!
 //! Tasks are held up at each [`Place`](crate::place::Place) between what they know and what they do, and
-//! one is let on at a time, so that one run is one order, and can be had again. Of few tasks all orders
-//! are tried; of more, all those with a bounded number of preemptions. At each step a crash may come, and
-//! after each step everything is checked that must hold at all times.
+//! one is let on at a time, so that one run is one order, and can be had again. Of few tasks every order
+//! is tried in which they are preempted only so often; of more, a sample. At each step a crash may come,
+//! and after each step everything is checked that must hold at all times.
 
 pub(crate) mod stage;
 
@@ -67,17 +67,21 @@ async fn holds(start: Start, actors: &'static [Actor]) {
 }
 
 /// Of two and three tasks every order with few preemptions, of more a sample, as of crashes. With `--long`
-/// every order of two there is, with a crash at each step of each.
+/// there are more of all these, and a crash at each step of every order of two with the fewest.
 fn bounds(tasks: usize) -> [Bounds; 2] {
+    let pick = |few, many| if is_long() { many } else { few };
     let all = Bounds { preemptions: usize::MAX, crashes: false, sample: None };
-    let some = |few, many| Some(if is_long() { many } else { few });
     let orders = match tasks {
-        2 => Bounds { preemptions: if is_long() { usize::MAX } else { 3 }, ..all },
-        3 => Bounds { preemptions: if is_long() { 4 } else { 1 }, ..all },
-        _ => Bounds { sample: some(200, 20_000), ..all },
+        2 => Bounds { preemptions: pick(3, 6), ..all },
+        3 => Bounds { preemptions: pick(1, 4), ..all },
+        _ => Bounds { sample: Some(pick(200, 20_000)), ..all },
     };
-    let sample = if is_long() && tasks == 2 { None } else { some(40, 2000) };
-    [orders, Bounds { crashes: true, sample, ..all }]
+    let crashes = Bounds { crashes: true, ..all };
+    let crashes = match tasks {
+        2 if is_long() => Bounds { preemptions: 2, ..crashes },
+        _ => Bounds { sample: Some(pick(40, 2000)), ..crashes },
+    };
+    [orders, crashes]
 }
 
 macro_rules! scenarios {
@@ -101,6 +105,8 @@ scenarios! {
     an_attestation_while_its_nar_is_swept: Due, [Attest, Collect];
     a_push_while_its_nar_is_collected: Idle, [Push, Collect];
     a_push_while_its_nar_is_swept: Due, [Push, Collect];
+    a_copy_while_its_nar_is_collected: Idle, [Copy, Collect];
+    a_copy_while_its_nar_is_swept: Due, [Copy, Collect];
     a_pin_while_its_nar_is_collected: Idle, [Pin, Collect];
     a_pin_while_its_nar_is_swept: Due, [Pin, Collect];
     a_deletion_while_its_nar_is_collected: Idle, [Delete, Collect];

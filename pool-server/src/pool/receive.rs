@@ -9,11 +9,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use schema::api::NarStored;
+use schema::compression::Compression;
 use schema::hash::NarHash;
 use tokio::sync::mpsc;
 
-use super::Pool;
 use super::pull::Audience;
+use super::{FoundNar, Pool};
 use crate::blobs::Staged;
 use crate::clock;
 use crate::config::Measure;
@@ -93,6 +94,24 @@ impl Pool {
                 Err(self.refuse(checked.err()))
             }
         }
+    }
+
+    /// As [`nar`](Self::nar), for somebody who has the NAR and brings it if they are told that it is not
+    /// here. If it is, it stays until they have had the time to say what they know of it.
+    ///
+    /// # Errors
+    /// As [`nar`](Self::nar); also a NAR that is about to go.
+    pub async fn nar_that_stays(
+        &self,
+        digits: &str,
+        compression: Compression,
+    ) -> Result<FoundNar, Failure> {
+        let found = self.nar(digits, compression).await?;
+        if !self.stays(&found.nar_hash).await? {
+            let detail = format!("the NAR {digits} is about to go, unless it is brought again");
+            return Err(Rejected::not_found("no_nar", detail).into());
+        }
+        Ok(found)
     }
 
     /// Whether a NAR is here, and is promised to whoever is about to bring it again: its bytes need not

@@ -66,6 +66,8 @@ pub enum GcFate {
 /// What a collection came to. Sizes are of files, in bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct GcSummary {
+    /// Whether any rule lets NARs go that nobody took down: `max-stored` or `collect-after`.
+    pub has_rule: bool,
     /// NARs that stay.
     pub kept: u64,
     /// Their size.

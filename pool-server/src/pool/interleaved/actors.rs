@@ -30,6 +30,8 @@ pub(super) enum Actor {
     Attest,
     /// Asks whether the NAR is missing, brings it then, and vouches: as `pool push` does.
     Push,
+    /// The same as stock Nix does it: looks whether the NAR is here, and puts the narinfo in the end.
+    Copy,
     /// Pins the path.
     Pin,
     /// Takes the path down.
@@ -57,6 +59,7 @@ impl Actor {
                 let _ = attest(&pool, &subject).await;
             }),
             Self::Push => Box::pin(push(pool, subject)),
+            Self::Copy => Box::pin(copy(pool, subject)),
             Self::Pin => Box::pin(pin(pool, subject)),
             Self::Delete => Box::pin(delete(pool, subject, false)),
             Self::Remove => Box::pin(delete(pool, subject, true)),
@@ -127,16 +130,43 @@ async fn attest(pool: &Arc<Pool>, subject: &Subject) -> bool {
 }
 
 async fn push(pool: Arc<Pool>, subject: Arc<Subject>) {
-    let mut stored = Put::Stored;
-    if !pool.missing(&[subject.nar_hash()]).await.unwrap().is_empty() {
-        stored = Put::Again;
-    }
-    while stored == Put::Again {
-        stored = put(&pool, &subject).await;
-    }
-    if stored == Put::Stored && attest(&pool, &subject).await {
+    let is_missing = !pool.missing(&[subject.nar_hash()]).await.unwrap().is_empty();
+    if (!is_missing || bring(&pool, &subject).await) && attest(&pool, &subject).await {
         subject.tell(|told| told.pushed = true);
     }
+}
+
+async fn copy(pool: Arc<Pool>, subject: Arc<Subject>) {
+    let digits = subject.nar_hash().to_nix32();
+    let is_missing = match pool.nar_that_stays(&digits, Compression::None).await {
+        Ok(_) => false,
+        Err(Failure::Rejected(rejected)) => rejected.code == "no_nar",
+        Err(Failure::Error(error)) => panic!("{error}"),
+    };
+    complete(&pool, &subject, is_missing).await;
+}
+
+/// Brings the NAR if it is missing, and puts the narinfo.
+pub(super) async fn complete(pool: &Arc<Pool>, subject: &Subject, is_missing: bool) {
+    if is_missing && !bring(pool, subject).await {
+        return;
+    }
+    let narinfo = subject.narinfo_by(&key("bob"));
+    let hash_part = subject.hash_part();
+    match pool.merge_narinfo(&View::Default, &hash_part, narinfo.as_bytes(), &somebody()).await {
+        Ok(_) => subject.tell(|told| told.pushed = true),
+        Err(Failure::Rejected(it)) if it.code == "path_deleted" => {}
+        Err(Failure::Rejected(_)) => subject.tell(|told| told.turned_away = true),
+        Err(Failure::Error(error)) => panic!("{error}"),
+    }
+}
+
+async fn bring(pool: &Arc<Pool>, subject: &Subject) -> bool {
+    let mut stored = Put::Again;
+    while stored == Put::Again {
+        stored = put(pool, subject).await;
+    }
+    stored == Put::Stored
 }
 
 async fn pin(pool: Arc<Pool>, subject: Arc<Subject>) {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use schema::claim::Dialect;
 
-use super::actors::Actor;
+use super::actors::{Actor, complete};
 use super::explore::Bounds;
 use super::stage::Act;
 use super::world::{Start, Subject};
@@ -27,6 +27,8 @@ pub(super) enum Faulty {
     SweptOutOfTurn,
     /// Indexes a NAR, and then puts its file in place.
     IndexedBeforePlaced,
+    /// Says that a NAR is here, and does not promise it.
+    FoundUnpromised,
 }
 
 impl Faulty {
@@ -36,6 +38,7 @@ impl Faulty {
             Self::RemovedBeforeForgotten => Box::pin(remove_first(pool, subject)),
             Self::SweptOutOfTurn => Box::pin(sweep_out_of_turn(pool, subject)),
             Self::IndexedBeforePlaced => Box::pin(index_first(pool, subject)),
+            Self::FoundUnpromised => Box::pin(find(pool, subject)),
         }
     }
 }
@@ -85,6 +88,13 @@ async fn index_first(pool: Arc<Pool>, subject: Arc<Subject>) {
     staged.place(&name).await.unwrap();
 }
 
+async fn find(pool: Arc<Pool>, subject: Arc<Subject>) {
+    let digits = subject.nar_hash().to_nix32();
+    let is_missing = pool.nar(&digits, Compression::None).await.is_err();
+    at(Place::Found).await;
+    complete(&pool, &subject, is_missing).await;
+}
+
 async fn is_found_out(start: Start, actors: &'static [Actor], by: &str) {
     let bounds = Bounds { preemptions: usize::MAX, crashes: false, sample: None };
     let wrong =
@@ -113,4 +123,6 @@ faults! {
         Due, [SweptOutOfTurn, Put], "a record has no file";
     indexing_before_placing_is_found_out:
         Absent, [IndexedBeforePlaced, Narinfo], "a record has no file";
+    finding_without_promising_is_found_out:
+        Due, [FoundUnpromised, Collect], "a path was pushed, and is not shown";
 }

@@ -8,7 +8,7 @@ use schema::claim::{Claim, Dialect};
 use schema::compression::Compression;
 use schema::hash::{FileHash, NarHash};
 use schema::key::SecretKey;
-use schema::narinfo::NarInfo;
+use schema::narinfo::{Delivery, NarInfo};
 use schema::store_path::{HashPart, StorePath};
 
 use super::actors::Actor;
@@ -52,6 +52,8 @@ pub(super) struct Told {
     pub(super) pinned: bool,
     /// Whether somebody who did as they should was told that the path is attested and its NAR here.
     pub(super) pushed: bool,
+    /// Whether somebody who did the same was told that the NAR is not here.
+    pub(super) turned_away: bool,
     /// Whether the path was to be taken down: whatever it says then, it goes.
     pub(super) deleted: bool,
     /// Whether that was to be at once, whatever was promised.
@@ -101,10 +103,22 @@ impl Subject {
         }
     }
 
+    fn claim(&self) -> Claim {
+        Claim::new(self.path(), self.nar_hash(), self.nar.len() as u64, Vec::new()).unwrap()
+    }
+
     pub(super) fn word_of(&self, key: &SecretKey) -> AttestItem {
-        let (hash, size) = (self.nar_hash(), self.nar.len() as u64);
-        let claim = Claim::new(self.path(), hash, size, Vec::new()).unwrap();
+        let claim = self.claim();
         AttestItem::new(&claim, key.sign(claim.signed_bytes().as_bytes()))
+    }
+
+    pub(super) fn narinfo_by(&self, key: &SecretKey) -> String {
+        let claim = self.claim();
+        let signatures = vec![key.sign(claim.signed_bytes().as_bytes())];
+        let url = format!("nar/{}.nar", self.nar_hash().to_nix32());
+        let (compression, file_hash, file_size) = (Compression::None, None, None);
+        let delivery = Delivery { url, compression, file_hash, file_size };
+        NarInfo { claim, delivery, deriver: None, content_address: None, signatures }.print_nix()
     }
 
     pub(super) fn tell(&self, change: impl FnOnce(&mut Told)) {
@@ -245,6 +259,7 @@ impl World {
         }
         let stored = told.stored.is_some_and(|until| until >= now) && !told.removed;
         check(!stored || here.is_some(), "a NAR is gone that was just stored")?;
+        check(!told.turned_away, "a NAR is gone that need not be brought")?;
         check(!told.pinned || (listed && here.is_some()) || told.deleted, "a pinned NAR is gone")?;
         check(!told.pushed || listed || told.deleted, "a path was pushed, and is not shown")
     }

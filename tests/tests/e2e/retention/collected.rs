@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{BRIEF, SHORT, Scene};
 use schema::api::{GcFate, GcSummary};
+use tests::client::Client;
 use tests::deadline::eventually;
 
 #[tokio::test]
@@ -56,6 +57,8 @@ async fn without_a_rule_everything_stays() {
     }
     assert!(scene.admin.metric("narpool_collections_total").await > 2.0);
     assert!((scene.admin.metric("narpool_nars{state=\"shown\"}").await - 1.0).abs() < 0.1);
+    let said = scene.cli().run(&["gc"]).ok();
+    assert!(said.contains("no rule says what may go"), "{said}");
 }
 
 #[tokio::test]
@@ -91,6 +94,27 @@ async fn a_budget_keeps_what_was_asked_for_last_with_all_that_it_needs() {
 }
 
 #[tokio::test]
+async fn who_looks_before_an_upload_is_told_of_nothing_that_is_about_to_go() {
+    // Longer than what goes is promised still, once a second has passed.
+    let grace = ["--upload-grace", "1h", "--max-stored", "20KiB"];
+    let scene = Scene::start(&[&SHORT[..4], &grace].concat()).await;
+    let pushed = [scene.push("one", &[]).await, scene.push("two", &[]).await];
+    let nars = [scene.shown(&pushed[0]).await, scene.shown(&pushed[1]).await]
+        .map(|narinfo| format!("/{}", narinfo.delivery.url));
+    eventually("there is room for one", async || scene.collect(false).await.1.waiting == 1).await;
+    let goes = usize::from(scene.is_shown(&pushed[0]).await);
+    let (reader, nar) = (Client::new(&scene.server), &nars[goes]);
+    assert_eq!(reader.get(nar).await.status, 200, "it is promised still");
+    assert_eq!(reader.head(nar).await.status, 200);
+    let uploader = Client::with_token(&scene.server, &scene.server.token("read,upload"));
+    assert_eq!(uploader.get(nar).await.status, 200);
+    assert_eq!(uploader.head(nar).await.status, 404);
+    assert_eq!(uploader.head(&nars[1 - goes]).await.status, 200);
+    scene.push(["one", "two"][goes], &[]).await;
+    assert_eq!(uploader.head(nar).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_dry_run_says_what_would_go_and_does_nothing() {
     let rules = [&BRIEF[..], &["--keep-names", "linux-*", "--keep-signers", "bob"]].concat();
     let scene = Scene::start(&rules).await;
@@ -106,7 +130,7 @@ async fn a_dry_run_says_what_would_go_and_does_nothing() {
     assert!(scene.is_shown(&path).await);
     let said = scene.cli().run(&["gc", "--dry-run"]).ok();
     assert!(said.contains(&format!("would be swept  {path}")), "{said}");
-    assert!(said.contains("kept 2 NARs"), "{said}");
+    assert!(said.contains("kept 2 NARs") && !said.contains("no rule"), "{said}");
     let said = scene.cli().run(&["gc"]).ok();
     assert!(said.contains(&format!("swept  {path}")), "{said}");
     assert_eq!(scene.files(), 2);
