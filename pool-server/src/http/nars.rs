@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use schema::api::{MAX_MISSING, MissingRequest, MissingResponse, NarReport, NarStored, Problem};
@@ -35,6 +35,7 @@ pub(super) async fn read(
     State(pool): State<Shared>,
     _: MayRead,
     LooksFirst(looks_first): LooksFirst,
+    method: Method,
     address: Address,
     headers: HeaderMap,
     outlet: Option<Extension<Outlet>>,
@@ -42,7 +43,7 @@ pub(super) async fn read(
     let (digits, compression) = parse_name(&address.file)?;
     if looks_first {
         let found = pool.nar_that_stays(digits, compression).await?;
-        return Ok(send(found, &pool, &headers, outlet));
+        return Ok(send(found, &pool, (&method, &headers), outlet));
     }
     let found = match pool.nar(digits, compression).await {
         Err(Failure::Rejected(missing)) if missing.code == "no_nar" => {
@@ -57,13 +58,14 @@ pub(super) async fn read(
         }
         found => found?,
     };
-    Ok(send(found, &pool, &headers, outlet))
+    Ok(send(found, &pool, (&method, &headers), outlet))
 }
 
 /// The NAR of a path, where `guix publish` has it.
 pub(super) async fn read_of_path(
     State(pool): State<Shared>,
     _: MayRead,
+    method: Method,
     address: Address,
     Path(parts): Path<HashMap<String, String>>,
     headers: HeaderMap,
@@ -75,19 +77,22 @@ pub(super) async fn read_of_path(
         let detail = format!("{:?} is not the NAR of a path", address.file);
         Rejected::not_found("no_such_file", detail)
     })?;
-    Ok(send(pool.nar_of(&address.view, &base, compression)?, &pool, &headers, outlet))
+    let found = pool.nar_of(&address.view, &base, compression)?;
+    Ok(send(found, &pool, (&method, &headers), outlet))
 }
 
 fn send(
     found: FoundNar,
     pool: &Pool,
-    headers: &HeaderMap,
+    (method, headers): (&Method, &HeaderMap),
     outlet: Option<Extension<Outlet>>,
 ) -> Response {
     let lifetime = if pool.config.private { "private" } else { "public" };
     let outlet = outlet.as_ref().map(|Extension(outlet)| outlet);
     let response = render(found, headers, lifetime, outlet);
-    pool.metrics.nar_bytes_out.increment(http_body::Body::size_hint(response.body()).lower());
+    if method != Method::HEAD {
+        pool.metrics.nar_bytes_out.increment(http_body::Body::size_hint(response.body()).lower());
+    }
     response
 }
 

@@ -67,6 +67,9 @@ async fn a_download_goes_on_where_it_stopped() {
     let by_pool = admin.head(&name).await.header("etag").to_owned();
     assert_ne!(by_nginx, by_pool);
     assert_eq!(client.head(&alias).await.header("etag"), by_pool, "the pool has the alias");
+    let uploader = front.client().holding(&server.admin_token());
+    assert_eq!(uploader.head(&name).await.header("etag"), by_pool, "who may upload asks the pool");
+    assert_eq!(uploader.get(&name).await.header("etag"), by_nginx);
     let range = ("range", "bytes=100000-");
     let cases = [
         (&client, &name, &by_nginx, 206),
