@@ -3,6 +3,7 @@
 
 pub mod assemble;
 pub mod auth;
+mod background;
 pub mod backup;
 pub mod blobs;
 pub mod clock;

@@ -9,9 +9,9 @@ use schema::hash::NarHash;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+use crate::background;
 use crate::fsck::Stop;
 use crate::pool::Pool;
-use crate::rejected::Error;
 
 /// Suspects that may wait. One more is met again when somebody asks for it again.
 const SUSPECTS: usize = 64;
@@ -90,9 +90,8 @@ async fn see_to(
 async fn run(pool: Weak<Pool>, stop: Arc<Stop>, mut stopping: watch::Receiver<bool>) {
     while let Some(pool) = pool.upgrade() {
         let stop = Arc::clone(&stop);
-        let reading = tokio::task::spawn_blocking(move || pool.scrub(&stop));
-        let read = reading.await.unwrap_or_else(|error| Err(Error::Blobs(error.to_string())));
-        let pause = read.unwrap_or_else(|error| {
+        let read = background::run("scrub", move || pool.scrub(&stop)).await;
+        let pause = read.flatten().unwrap_or_else(|error| {
             tracing::error!(%error, "NARs could not be read in the background");
             PAUSE
         });

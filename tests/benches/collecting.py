@@ -38,7 +38,7 @@ def collecting(bench):
 
 def million(bench):
     """The line that the test of that prints."""
-    command = ["cargo", "test", "--release", "--quiet", "-p", "pool-server", "--lib", TEST, "--", "--nocapture"]
+    command = ["cargo", "test", "--release", "--quiet", "--workspace", "--lib", TEST, "--", "--nocapture"]
     environment = os.environ if bench.small else {**os.environ, "NARPOOL_LONG": "1"}
     project = os.path.dirname(os.path.dirname(HERE))
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True)

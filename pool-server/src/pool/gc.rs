@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::Pool;
+use crate::background;
 use crate::clock;
 use crate::gc::{self, How, Parts};
 use crate::index::{DeletionRecord, Listing, PinRecord, Why};
@@ -204,15 +205,14 @@ pub(super) async fn run(pool: Weak<Pool>) {
             () = full.full() => sleep(BREATH.min(interval)).await,
         }
         let Some(held) = pool.upgrade() else { return };
-        let collecting = tokio::task::spawn_blocking(move || {
+        let collecting = background::run("gc", move || {
             held.collect_now(How { dry_run: false, gently: true }, &mut drop)
         });
-        match collecting.await {
-            Ok(Ok(summary)) => {
+        match collecting.await.map_err(Failure::from).flatten() {
+            Ok(summary) => {
                 let GcSummary { kept, unlisted, swept, swept_bytes, millis, .. } = summary;
                 tracing::info!(kept, unlisted, swept, swept_bytes, millis, "collected");
             }
-            Ok(Err(error)) => tracing::error!(%error, "a collection broke off"),
             Err(error) => tracing::error!(%error, "a collection broke off"),
         }
     }

@@ -48,7 +48,10 @@ pub(super) const HOMES: [Home; 55] = [
     server("nix_archive", &["ingest::grammar", "ingest::refused", "pool::interleaved"]),
     server("object_store", &["blobs"]),
     server("rocksdb", &["index::families", "index::rocks"]),
-    server("rustix", &["backup", "blobs", "clock", "rejected::trouble", "reindex", "serve"]),
+    server(
+        "rustix",
+        &["background", "backup", "blobs", "clock", "rejected::trouble", "reindex", "serve"],
+    ),
     server("reqwest", &["ledger::witnesses"]),
     server("rustls", &["ledger::witnesses", "serve"]),
     server("sd_notify", &["serve"]),
