@@ -38,6 +38,7 @@ def collecting(bench):
 
 def million(bench):
     """The line that the test of that prints."""
+    # Of the whole workspace, as the tests are built: for one crate alone much would be compiled anew.
     command = ["cargo", "test", "--release", "--quiet", "--workspace", "--lib", TEST, "--", "--nocapture"]
     environment = os.environ if bench.small else {**os.environ, "NARPOOL_LONG": "1"}
     project = os.path.dirname(os.path.dirname(HERE))
