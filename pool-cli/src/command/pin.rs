@@ -20,7 +20,7 @@ pub(super) async fn run(pin: Pin, remote: &Remote<'_>, output: &Output) -> Resul
     let pinned = remote.pin(&name, &request).await?;
     output.result(&pinned, || {
         let paths = plural(pinned.paths.len(), "path");
-        format!("{name}: revision {} keeps {paths}, with all that they refer to", pinned.revision)
+        format!("{name}: revision {} keeps the closure of {paths}", pinned.revision)
     });
     Ok(Exit::Yes)
 }

@@ -10,7 +10,7 @@ async fn a_pin_keeps_a_closure_until_it_is_forgotten() {
     let other = scene.push("other", &[]).await;
     let cli = scene.cli();
     let said = cli.run(&["pin", "release", &top.to_string()]).ok();
-    assert!(said.contains("release: revision 1 keeps 1 path"), "{said}");
+    assert!(said.contains("release: revision 1 keeps the closure of 1 path"), "{said}");
     scene.collect_until(2).await;
     assert!(scene.is_shown(&top).await && scene.is_shown(&base).await);
     assert!(!scene.is_shown(&other).await);
